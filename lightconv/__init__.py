@@ -1,0 +1,1 @@
+"""lightconv: convolution, pooling and resampling layers you can read, classifiers built of them, clean ONNX."""
