@@ -1,1 +1,31 @@
-"""lightconv: convolution, pooling and resampling layers you can read, classifiers built of them, clean ONNX."""
+"""lightconv: convolution, pooling and resampling layers you can read, classifiers built of them, clean ONNX.
+
+Public names are found when they are first used: importing the package loads nothing, the layers load torch.
+"""
+
+import importlib
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightconv import data, deploy, functional, nn, reference, tasks, training
+    from lightconv.functional.dispatch import backend, workspace
+
+_NAMES = {"backend": "lightconv.functional.dispatch", "workspace": "lightconv.functional.dispatch"}
+_MODULES = ("data", "deploy", "functional", "nn", "reference", "tasks", "training")
+
+__all__ = ["backend", "data", "deploy", "functional", "nn", "reference", "tasks", "training", "workspace"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"lightconv.{name}")
+    if name == "__version__":
+        return _version("lightconv")
+    raise AttributeError(f"module 'lightconv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])

@@ -1,1 +1,46 @@
+"""The layers as Modules, with the names and signatures of torch.nn.
 
+Each is a subclass of torch's class with its arithmetic replaced, so that parameters, state_dict keys,
+initialisation and `isinstance` stay the same. A name that is not ours is torch's own, so that
+`import lightconv.nn as nn` is a drop-in.
+"""
+
+from typing import Any
+
+import torch.nn
+
+from lightconv.nn.conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+)
+
+__all__ = [
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(torch.nn, name)

@@ -1,0 +1,235 @@
+"""Which code runs: the backend switch, the workspace limit, and one operation in its several forms.
+
+An operation is defined once, in differentiable PyTorch primitives. That definition is what runs under
+`torch.func` transforms and forward-mode AD. In ordinary eager calls it runs in pieces that fit the
+workspace, inside an autograd.Function, so that neither windows nor other intermediates are saved. While a
+graph is being compiled or exported the operation appears in it as one custom operator,
+`torch.ops.lightconv.<name>`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from lightconv.functional.geometry import show
+
+# the mode in which torch.autograd.grad(is_grads_batched=True) runs
+_BATCHED_GRADIENTS = torch._C._parse_dispatch_key("VmapMode")
+
+BACKENDS = ("auto", "definition", "native", "aten")
+
+_backend = "auto"
+_workspace = 32.0
+
+
+class _Setting:
+    """A setting that was changed by a call; as a context manager it is put back at the end of the block."""
+
+    def __init__(self, restore: Callable[[], None]) -> None:
+        self._restore = restore
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        self._restore()
+
+
+def backend(name: str | None = None) -> Any:
+    """Choose which code computes the layers, for the whole process; without argument, return the choice.
+
+    - `"auto"` (the default): compiled kernels where they support the case, else the definition;
+    - `"definition"`: PyTorch primitives, as written in `lightconv.functional`;
+    - `"native"`: our compiled kernels;
+    - `"aten"`: PyTorch's own operators, to compare with.
+
+    As a context manager it holds for the block.
+
+    >>> import lightconv
+    >>> with lightconv.backend("definition"):
+    ...     lightconv.backend()
+    'definition'
+    >>> lightconv.backend()
+    'auto'
+
+    Raises:
+        ValueError: for another name.
+        RuntimeError: for `"native"` where the compiled kernels are not installed.
+    """
+    global _backend
+    if name is None:
+        return _backend
+    if name not in BACKENDS:
+        raise ValueError(f"Expected `name` to be one of {', '.join(BACKENDS)}, but got {show(name)}.")
+    if name == "native":
+        raise RuntimeError(
+            "Expected compiled kernels for backend 'native', but this installation has none; use 'auto'."
+        )
+    previous, _backend = _backend, name
+
+    def restore() -> None:
+        global _backend
+        _backend = previous
+
+    return _Setting(restore)
+
+
+def workspace(mebibytes: float | None = None) -> Any:
+    """Limit the memory for intermediate windows, in MiB (default 32); without argument, return the limit.
+
+    A large batch is worked through in pieces whose windows fit the limit (at least one row of one sample
+    at a time). The result does not depend on it beyond rounding. For the whole process, or, as a context
+    manager, for the block.
+
+    >>> import lightconv
+    >>> with lightconv.workspace(8):
+    ...     lightconv.workspace()
+    8.0
+
+    Raises:
+        ValueError: if `mebibytes` is not a positive number.
+    """
+    global _workspace
+    if mebibytes is None:
+        return _workspace
+    if isinstance(mebibytes, bool) or not isinstance(mebibytes, (int, float)) or not mebibytes > 0:
+        raise ValueError(f"Expected `mebibytes` to be a positive number, but got {show(mebibytes)}.")
+    previous, _workspace = _workspace, float(mebibytes)
+
+    def restore() -> None:
+        global _workspace
+        _workspace = previous
+
+    return _Setting(restore)
+
+
+def workspace_bytes() -> int:
+    """The workspace limit in bytes."""
+    return max(1, int(_workspace * 2**20))
+
+
+def transforming() -> bool:
+    """Whether tensors may be more than they seem: torch.func or vmap at work, or forward-mode AD."""
+    return (
+        torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+        or torch._C._dispatch_tls_is_dispatch_key_included(_BATCHED_GRADIENTS)
+    )
+
+
+def autocasting(device: str) -> bool:
+    """Whether autocast is on for this type of device."""
+    known = device in ("cpu", "cuda") or torch.amp.is_autocast_available(device)
+    return known and torch.is_autocast_enabled(device)
+
+
+class Operation:
+    """One operation: its definition, how it runs in pieces, its shape, its gradient.
+
+    Args:
+        name: name of the custom operator, `torch.ops.lightconv.<name>`.
+        schema: its arguments and results, as torch.library writes them.
+        definition: computes the result in differentiable primitives.
+        shape: returns an empty result, given the arguments (for tracing and for `meta` tensors).
+        run: computes the result without autograd, within the workspace; the definition if not given.
+        save: `save(ctx, inputs, output)` keeps what `gradient` needs.
+        gradient: `gradient(ctx, *output_gradients)` gives one gradient per argument, by means of
+            differentiable functions, so that it can be differentiated again.
+        aten: the same by PyTorch's own operator, for backend("aten").
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schema: str,
+        *,
+        definition: Callable[..., Any],
+        shape: Callable[..., Any],
+        save: Callable[..., None],
+        gradient: Callable[..., Any],
+        run: Callable[..., Any] | None = None,
+        aten: Callable[..., Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.definition = definition
+        self.aten = aten
+        compute = run or definition
+
+        def evaluate(*args: Any) -> Any:
+            if args[0].is_meta:
+                return shape(*args)
+            if _backend == "aten" and aten is not None:
+                return aten(*args)
+            return compute(*args)
+
+        class Eager(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, *args: Any) -> Any:
+                output = evaluate(*args)
+                save(ctx, args, output)
+                return output
+
+            backward = staticmethod(gradient)
+
+        Eager.__name__ = Eager.__qualname__ = "".join(part.title() for part in name.split("_"))
+        self._evaluate = evaluate
+        self._eager = Eager
+        self._custom = torch.library.custom_op(f"lightconv::{name}", evaluate, mutates_args=(), schema=schema)
+        self._custom.register_fake(shape)
+        self._custom.register_autograd(gradient, setup_context=lambda ctx, inputs, output: save(ctx, inputs, output))
+
+    def __call__(self, *args: Any) -> Any:
+        """Run the form that the situation asks for."""
+        device = args[0].device.type
+        if autocasting(device):
+            with torch.autocast(device, enabled=False):
+                return self(*args)
+        if torch.compiler.is_compiling():
+            return self._custom(*args)
+        if transforming():
+            return self.definition(*args)
+        if torch.is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in args):
+            return self._eager.apply(*args)
+        return self._evaluate(*args)
+
+
+def cast_for_autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Under autocast, floating tensors other than float64 in its dtype, as torch does for convolutions."""
+    device = next(t for t in tensors if t is not None).device.type
+    if not autocasting(device):
+        return tensors
+    dtype = torch.get_autocast_dtype(device)
+    return tuple(
+        t.to(dtype) if t is not None and t.is_floating_point() and t.dtype != torch.float64 else t for t in tensors
+    )
+
+
+def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which sums of `dtype` are kept: float32 for half precision, as vendors' kernels do."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return torch.float32
+    return torch.complex64 if dtype == torch.complex32 else dtype
+
+
+def export_operator(
+    name: str, schema: str, definition: Callable[..., Any], shape: Callable[..., Any]
+) -> Callable[..., Any]:
+    """`definition`, except that an exported graph shows it as one operator, `torch.ops.lightconv.<name>`.
+
+    For an operation whose primitives already have the right gradient and cost.
+    """
+
+    def evaluate(*args: Any) -> Any:
+        result = definition(*args)
+        return result.clone() if any(result is a for a in args) else result
+
+    custom = torch.library.custom_op(f"lightconv::{name}", evaluate, mutates_args=(), schema=schema)
+    custom.register_fake(shape)
+
+    def call(*args: Any) -> Any:
+        return custom(*args) if torch.compiler.is_exporting() else definition(*args)
+
+    return call

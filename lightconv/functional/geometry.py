@@ -1,0 +1,180 @@
+"""Sizes and arguments: how they are normalised, checked and turned into output shapes.
+
+Everything here is arithmetic on integers (also symbolic ones, so that traced graphs stay dynamic). The
+layers differ in what they compute, not in how they walk over their input, and that walk is described once:
+an axis of size `n`, padded by `low` and `high`, read by a window of `k` elements, `d` apart, every `s`
+elements, gives
+
+    floor((n + low + high - d (k - 1) - 1) / s) + 1
+
+windows (Dumoulin and Visin, *A guide to convolution arithmetic for deep learning*, 2016, section 2.4).
+"""
+
+import math
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+Sizes = tuple[int, ...]
+
+
+def show(value: object) -> str:
+    """`value` as it would be typed, short enough for one sentence."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    text = repr(tuple(value)) if isinstance(value, (torch.Size, list)) else repr(value)
+    return text if len(text) < 80 else text[:77] + "..."
+
+
+def _integer(value: Any, name: str) -> int:
+    if isinstance(value, torch.SymInt) or type(value) is int:
+        return value
+    if isinstance(value, (bool, float, str)) or value is None:
+        raise TypeError(f"Expected `{name}` to be made of integers, but got {show(value)}.")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"Expected `{name}` to be made of integers, but got {show(value)}.") from None
+
+
+def to_sizes(value: Any, spatial: int, name: str, least: int = 0) -> Sizes:
+    """One integer, or a sequence of one or `spatial` of them, as a tuple of `spatial`, each >= `least`.
+
+    >>> to_sizes(3, 2, "stride"), to_sizes([1, 2], 2, "stride")
+    ((3, 3), (1, 2))
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        sizes = tuple(_integer(v, name) for v in value)
+        if len(sizes) == 1:
+            sizes *= spatial
+        if len(sizes) != spatial:
+            _wrong_sizes(value, spatial, name, least)
+    else:
+        sizes = (_integer(value, name),) * spatial
+    for size in sizes:
+        if size < least:
+            _wrong_sizes(value, spatial, name, least)
+    return sizes
+
+
+def _wrong_sizes(value: Any, spatial: int, name: str, least: int) -> NoReturn:
+    kind = "positive integer" if least == 1 else "non-negative integer" if least == 0 else "integer"
+    many = f" or {spatial} of them" if spatial > 1 else ""
+    raise RuntimeError(f"Expected `{name}` to be one {kind}{many}, but got {show(value)}.")
+
+
+def to_groups(groups: Any) -> int:
+    """`groups` as a positive integer."""
+    groups = _integer(groups, "groups")
+    if groups < 1:
+        raise RuntimeError(f"Expected `groups` to be a positive integer, but got {groups}.")
+    return groups
+
+
+def batched(input: Tensor, spatial: int, name: str, empty_channels: bool = True) -> tuple[Tensor, bool]:
+    """`input` with a batch axis, and whether it had one."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"Expected `input` of {name} to be a tensor, but got {show(input)}.")
+    if input.dim() == spatial + 2:
+        return input, True
+    if input.dim() == spatial + 1:
+        return input.unsqueeze(0), False
+    raise RuntimeError(
+        f"Expected `input` of {name} to have {spatial + 1} (unbatched) or {spatial + 2} (batched) dimensions, "
+        f"but got shape {tuple(input.shape)}."
+    )
+
+
+def window_span(kernel: Sizes, dilation: Sizes) -> Sizes:
+    """Elements from the first to the last that a window reads, both counted: d (k - 1) + 1 for each axis."""
+    return tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+
+
+def conv_output_size(size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Sizes:
+    """Number of windows for each axis; `pads` are all the low ends, then all the high ends.
+
+    >>> conv_output_size((28,), (5,), (2,), (0, 0), (1,))
+    (12,)
+    """
+    axes = len(size)
+    return tuple(
+        (size[i] + pads[i] + pads[axes + i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(axes)
+    )
+
+
+def conv_transpose_output_size(
+    size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, output_padding: Sizes
+) -> Sizes:
+    """Size of the input for which a convolution gives `size` outputs, `output_padding` longer than the least.
+
+    >>> conv_transpose_output_size((12,), (5,), (2,), (0, 0), (1,), (1,))
+    (28,)
+    """
+    axes = len(size)
+    return tuple(
+        (size[i] - 1) * stride[i] - pads[i] - pads[axes + i] + dilation[i] * (kernel[i] - 1) + output_padding[i] + 1
+        for i in range(axes)
+    )
+
+
+def same_pads(kernel: Sizes, dilation: Sizes) -> Sizes:
+    """Pads that keep the size at stride 1; an odd one goes to the high end, as in torch.
+
+    >>> same_pads((3, 4), (1, 1))
+    (1, 1, 1, 2)
+    """
+    total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    return (*(t // 2 for t in total), *(t - t // 2 for t in total))
+
+
+def conv_pads(padding: Any, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Sizes:
+    """Numbers, 'same' or 'valid' as the amounts before and after each axis."""
+    if isinstance(padding, str):
+        if padding == "valid":
+            return (0,) * (2 * len(kernel))
+        if padding == "same":
+            if any(s != 1 for s in stride):
+                raise RuntimeError(f"Expected stride 1 for padding='same', but got stride {show(stride)}.")
+            return same_pads(kernel, dilation)
+        raise RuntimeError(f"Expected `padding` to be integers, 'same' or 'valid', but got {padding!r}.")
+    return to_sizes(padding, len(kernel), "padding") * 2
+
+
+def memory_format(*tensors: Tensor) -> torch.memory_format:
+    """The layout in which a result keeps its arguments' order: channels last if any of them has it."""
+    for tensor in tensors:
+        if tensor.dim() == 4:
+            layout = torch.channels_last
+        elif tensor.dim() == 5:
+            layout = torch.channels_last_3d
+        else:
+            continue
+        if tensor.is_contiguous(memory_format=layout) and not tensor.is_contiguous():
+            return layout
+    return torch.contiguous_format
+
+
+def tiles(batch: int, rows: int, bytes_per_row: int, limit: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of the batch and of the rows that cover both, each within `limit` bytes where one row is.
+
+    A row is one step along the first spatial axis of the output. Whole samples are kept together while
+    they fit; a sample too large for that is cut into rows.
+    """
+    per_sample = max(1, rows * bytes_per_row)
+    if per_sample <= limit:
+        step = limit // per_sample
+        for start in range(0, batch, step):
+            yield slice(start, min(start + step, batch)), slice(0, rows)
+        return
+    step = max(1, limit // max(1, bytes_per_row))
+    for sample in range(batch):
+        for start in range(0, rows, step):
+            yield slice(sample, sample + 1), slice(start, min(start + step, rows))
+
+
+def numel(sizes: Sequence[int]) -> int:
+    """Product of `sizes`, 1 for none."""
+    return math.prod(sizes)
