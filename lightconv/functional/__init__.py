@@ -15,6 +15,7 @@ from lightconv.functional.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from lightconv.functional.unfolding import fold, unfold
 
 __all__ = [
     "conv1d",
@@ -23,6 +24,8 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "fold",
+    "unfold",
 ]
 
 

@@ -23,6 +23,7 @@ from lightconv.nn.conv import (
     LazyConvTranspose2d,
     LazyConvTranspose3d,
 )
+from lightconv.nn.folding import Fold, Unfold
 
 __all__ = [
     "Conv1d",
@@ -31,12 +32,14 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "Fold",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConv3d",
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
+    "Unfold",
 ]
 
 
