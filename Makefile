@@ -1,0 +1,46 @@
+# Everything a contributor types. Set-up happens by itself, into .venv, and is skipped while it is current.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.current
+RUN := runs/mnist1d-light
+
+.PHONY: setup train test test-long lint bench clean
+.DEFAULT_GOAL := help
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP)  ## Create .venv with everything in it
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Expected Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); set PYTHON=..." >&2; exit 1; }
+	@echo "Setting up $(VENV), which takes a few minutes the first time"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+train: $(STAMP)  ## Train the MNIST-1D classifier, export it to ONNX and check the export
+	@$(BIN)/python cli.py fit --config mnist1d --run_dir $(RUN)
+	@$(BIN)/python cli.py export --ckpt_path $(RUN) --output exports/mnist1d.onnx
+	@$(BIN)/python cli.py summary --run_dir $(RUN) --model exports/mnist1d.onnx
+
+test: $(STAMP)  ## Run all tests in their short form (and every example in the documentation)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m 'not long'
+
+test-long: $(STAMP)  ## Run the same properties with many cases
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+lint: $(STAMP)  ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(STAMP)  ## Time our layers beside torch.nn's
+	@$(BIN)/python benchmarks/layers.py
+
+clean:  ## Remove what set-up, training and tests have made
+	rm -rf $(VENV) build dist *.egg-info runs .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
