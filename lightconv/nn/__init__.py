@@ -5,7 +5,7 @@ initialisation and `isinstance` stay the same. A name that is not ours is torch'
 `import lightconv.nn as nn` is a drop-in.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.nn
 
@@ -24,6 +24,9 @@ from lightconv.nn.conv import (
     LazyConvTranspose3d,
 )
 from lightconv.nn.folding import Fold, Unfold
+
+if TYPE_CHECKING:  # the names that __getattr__ finds
+    from torch.nn import *  # type: ignore[assignment]  # noqa: F403
 
 __all__ = [
     "Conv1d",
