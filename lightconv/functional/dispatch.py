@@ -17,7 +17,7 @@ from torch.autograd import forward_ad
 from lightconv.functional.geometry import show
 
 # the mode in which torch.autograd.grad(is_grads_batched=True) runs
-_BATCHED_GRADIENTS = torch._C._parse_dispatch_key("VmapMode")
+_BATCHED_GRADIENTS: Any = torch._C._parse_dispatch_key("VmapMode")
 
 BACKENDS = ("auto", "definition", "native", "aten")
 

@@ -30,8 +30,8 @@ def show(value: object) -> str:
 
 
 def _integer(value: Any, name: str) -> int:
-    if isinstance(value, torch.SymInt) or type(value) is int:
-        return value
+    if type(value) is int or isinstance(value, torch.SymInt):
+        return value  # type: ignore[return-value]
     if isinstance(value, (bool, float, str)) or value is None:
         raise TypeError(f"Expected `{name}` to be made of integers, but got {show(value)}.")
     try:

@@ -75,7 +75,7 @@ def _fold_aten(cols: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Si
     return torch.nn.functional.fold(cols, size, kernel, dilation, pads[:2], stride)
 
 
-_unfold_operation = Operation(
+_unfold_operation: Operation = Operation(
     "unfold",
     "(Tensor input, SymInt[] kernel, SymInt[] stride, SymInt[] pads, SymInt[] dilation) -> Tensor",
     definition=_unfold,
@@ -85,7 +85,7 @@ _unfold_operation = Operation(
     aten=_unfold_aten,
 )
 
-_fold_operation = Operation(
+_fold_operation: Operation = Operation(
     "fold",
     "(Tensor input, SymInt[] size, SymInt[] kernel, SymInt[] stride, SymInt[] pads, SymInt[] dilation) -> Tensor",
     definition=_fold,

@@ -1,6 +1,6 @@
 """Convolution layers: torch.nn's classes with their arithmetic replaced by lightconv.functional's."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -58,11 +58,12 @@ class _ConvTranspose(torch.nn.modules.conv._ConvTransposeNd):
             raise ValueError(
                 f"Expected `output_size` to have {axes} or {lead + axes} elements, but got {tuple(output_size)}."
             )
+        padding = cast(tuple[int, ...], self.padding)
         rest = []
         for i, size in enumerate(wanted):
             least = (
                 (input.shape[lead + i] - 1) * self.stride[i]
-                - 2 * self.padding[i]  # type: ignore[operator]
+                - 2 * padding[i]
                 + self.dilation[i] * (self.kernel_size[i] - 1)
                 + 1
             )
@@ -162,7 +163,7 @@ class ConvTranspose3d(_ConvTranspose, torch.nn.ConvTranspose3d):
     _function = staticmethod(F.conv_transpose3d)
 
 
-class LazyConv1d(_Conv, torch.nn.LazyConv1d):
+class LazyConv1d(_Conv, torch.nn.LazyConv1d):  # type: ignore[misc]
     """`Conv1d` that takes the number of its input channels from the first input it sees.
 
     >>> LazyConv1d(4, 3)(torch.zeros(1, 2, 6)).shape
@@ -173,7 +174,7 @@ class LazyConv1d(_Conv, torch.nn.LazyConv1d):
     _function = staticmethod(F.conv1d)
 
 
-class LazyConvTranspose1d(_ConvTranspose, torch.nn.LazyConvTranspose1d):
+class LazyConvTranspose1d(_ConvTranspose, torch.nn.LazyConvTranspose1d):  # type: ignore[misc]
     """`ConvTranspose1d` that takes the number of its input channels from the first input it sees.
 
     >>> LazyConvTranspose1d(4, 3)(torch.zeros(1, 2, 6)).shape
@@ -184,7 +185,7 @@ class LazyConvTranspose1d(_ConvTranspose, torch.nn.LazyConvTranspose1d):
     _function = staticmethod(F.conv_transpose1d)
 
 
-class LazyConv2d(_Conv, torch.nn.LazyConv2d):
+class LazyConv2d(_Conv, torch.nn.LazyConv2d):  # type: ignore[misc]
     """`Conv2d` that takes the number of its input channels from the first input it sees.
 
     >>> LazyConv2d(4, 3)(torch.zeros(1, 2, 6, 6)).shape
@@ -195,7 +196,7 @@ class LazyConv2d(_Conv, torch.nn.LazyConv2d):
     _function = staticmethod(F.conv2d)
 
 
-class LazyConvTranspose2d(_ConvTranspose, torch.nn.LazyConvTranspose2d):
+class LazyConvTranspose2d(_ConvTranspose, torch.nn.LazyConvTranspose2d):  # type: ignore[misc]
     """`ConvTranspose2d` that takes the number of its input channels from the first input it sees.
 
     >>> LazyConvTranspose2d(4, 3)(torch.zeros(1, 2, 6, 6)).shape
@@ -206,7 +207,7 @@ class LazyConvTranspose2d(_ConvTranspose, torch.nn.LazyConvTranspose2d):
     _function = staticmethod(F.conv_transpose2d)
 
 
-class LazyConv3d(_Conv, torch.nn.LazyConv3d):
+class LazyConv3d(_Conv, torch.nn.LazyConv3d):  # type: ignore[misc]
     """`Conv3d` that takes the number of its input channels from the first input it sees.
 
     >>> LazyConv3d(4, 3)(torch.zeros(1, 2, 6, 6, 6)).shape
@@ -217,7 +218,7 @@ class LazyConv3d(_Conv, torch.nn.LazyConv3d):
     _function = staticmethod(F.conv3d)
 
 
-class LazyConvTranspose3d(_ConvTranspose, torch.nn.LazyConvTranspose3d):
+class LazyConvTranspose3d(_ConvTranspose, torch.nn.LazyConvTranspose3d):  # type: ignore[misc]
     """`ConvTranspose3d` that takes the number of its input channels from the first input it sees.
 
     >>> LazyConvTranspose3d(4, 3)(torch.zeros(1, 2, 6, 6, 6)).shape
