@@ -64,7 +64,10 @@ def steps() -> dict[str, list[tuple[str, Tensor]]]:
         "nearest": [("input", x2), ("scale_factor=2", on(F.interpolate, x2, scale_factor=2))],
         "bilinear": [("input", x2), ("scale_factor=2", on(F.interpolate, x2, scale_factor=2, mode="bilinear"))],
         "bicubic": [("input", x2), ("scale_factor=2", on(F.interpolate, x2, scale_factor=2, mode="bicubic"))],
-        "antialias": [("input", x4), ("size=2, antialias", on(F.interpolate, x4, size=2, mode="bilinear", antialias=True))],
+        "antialias": [
+            ("input", x4),
+            ("size=2, antialias", on(F.interpolate, x4, size=2, mode="bilinear", antialias=True)),
+        ],
         "unfold": [("input", x4), ("kernel_size=3", cols[0])],
         "fold": [("columns", cols[0]), ("output_size=4, kernel_size=3", F.fold(cols, 4, 3)[0, 0])],
         "subsample": [("input", x4), ("stride=2", on(F.subsample, x4, 2))],

@@ -37,7 +37,7 @@ from lightconv.functional.geometry import (
     to_sizes,
     window_span,
 )
-from lightconv.functional.windows import overlap_add, padded_size, pieces, windows, zero_pad
+from lightconv.functional.windows import overlap_add, padded_size, pieces, taps, windows, zero_pad
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -80,6 +80,16 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     return a @ b
 
 
+def _is_depthwise(w: Tensor, groups: int) -> bool:
+    """Whether each channel is a group of its own: then a matrix product would be one of vectors."""
+    return w.shape[0] == groups and w.shape[1] == 1
+
+
+def _tap_weight(w: Tensor, tap: int) -> Tensor:
+    """Weights of a depthwise convolution for one tap, to be multiplied with (N, C, *out)."""
+    return _channel_vector(w.reshape(w.shape[0], numel(w.shape[2:])).select(1, tap), w.dim() - 2)
+
+
 def _matrix(w: Tensor, groups: int) -> Tensor:
     """Weights as a matrix for each group: (groups, C_out / groups, C_in / groups * kernel)."""
     return w.reshape(groups, w.shape[0] // groups, numel(w.shape[1:]))
@@ -93,6 +103,14 @@ def _grouped(g: Tensor, groups: int) -> Tensor:
 def _convolve(x: Tensor, w: Tensor, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
     """Convolution of an input that is padded already."""
     kernel = tuple(w.shape[2:])
+    if _is_depthwise(w, groups):
+        exact = accumulation_dtype(x.dtype)
+        view, weight = windows(x.to(exact), kernel, stride, dilation), w.to(exact)
+        total = view[(..., *(0,) * len(kernel))] * _tap_weight(weight, 0)
+        for number, tap in enumerate(taps(kernel)):
+            if number:
+                total += view[(..., *tap)] * _tap_weight(weight, number)
+        return total.to(x.dtype)
     out = conv_output_size(tuple(x.shape[2:]), kernel, stride, (0,) * (2 * len(kernel)), dilation)
     y = _product(_matrix(w, groups), columns(x, kernel, stride, dilation, groups))
     return y.reshape(w.shape[0], x.shape[0], *out).transpose(0, 1)
@@ -101,6 +119,15 @@ def _convolve(x: Tensor, w: Tensor, stride: Sizes, dilation: Sizes, groups: int)
 def _spread(g: Tensor, w: Tensor, size: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
     """Transposed convolution onto a padded input of `size`."""
     kernel = tuple(w.shape[2:])
+    if _is_depthwise(w, groups):
+        exact = accumulation_dtype(g.dtype)
+        gradient, weight = g.to(exact), w.to(exact)
+        shape, out = (g.shape[0], g.shape[1]), tuple(g.shape[2:])
+
+        def part(number: int) -> Tensor:
+            return gradient * _tap_weight(weight, number)
+
+        return overlap_add(part, shape, out, size, kernel, stride, dilation)
     cols = _product(_matrix(w, groups).transpose(1, 2), _grouped(g, groups))
     cols = cols.to(accumulation_dtype(g.dtype))
     return add_columns(cols, g.shape[0], tuple(g.shape[2:]), size, kernel, stride, dilation)
@@ -108,6 +135,11 @@ def _spread(g: Tensor, w: Tensor, size: Sizes, stride: Sizes, dilation: Sizes, g
 
 def _correlate(x: Tensor, g: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
     """Weight gradient for an input that is padded already: (C_out, C_in / groups, *kernel)."""
+    if x.shape[1] == g.shape[1] == groups:
+        exact = accumulation_dtype(x.dtype)
+        view, gradient = windows(x.to(exact), kernel, stride, dilation), g.to(exact)
+        parts = [_bias_gradient(view[(..., *tap)] * gradient) for tap in taps(kernel)]
+        return torch.stack(parts, 1).reshape(groups, 1, *kernel).to(x.dtype)
     cols = columns(x, kernel, stride, dilation, groups)
     w = _product(_grouped(g, groups), cols.transpose(1, 2))
     return w.reshape(g.shape[1], x.shape[1] // groups, *kernel)
