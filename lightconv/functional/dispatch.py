@@ -207,6 +207,13 @@ def cast_for_autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
     )
 
 
+def float32_for_autocast(tensor: Tensor) -> Tensor:
+    """Under autocast on a CPU, a half-precision tensor as float32, as torch does where halves would lose much."""
+    if tensor.dtype in (torch.float16, torch.bfloat16) and tensor.device.type == "cpu" and autocasting("cpu"):
+        return tensor.to(torch.float32)
+    return tensor
+
+
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
     """The dtype in which sums of `dtype` are kept: float32 for half precision, as vendors' kernels do."""
     if dtype in (torch.float16, torch.bfloat16):

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 Sizes = tuple[int, ...]
+FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 def show(value: object) -> str:
@@ -88,6 +89,21 @@ def batched(input: Tensor, spatial: int, name: str, empty_channels: bool = True)
     )
 
 
+def check_dtype(input: Tensor, name: str, dtypes: Sequence[torch.dtype]) -> None:
+    """Raise unless `input` of the function `name` has one of `dtypes`."""
+    if input.dtype not in dtypes:
+        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        raise NotImplementedError(f"Expected `input` of {name} to be one of {known}, but got {input.dtype}.")
+
+
+def check_not_empty(input: Tensor, name: str, first: int = 1) -> None:
+    """Raise if any dimension of `input` from `first` on is empty."""
+    if any(n == 0 for n in input.shape[first:]):
+        raise RuntimeError(
+            f"Expected `input` of {name} to be empty along the batch at most, but got shape {tuple(input.shape)}."
+        )
+
+
 def window_span(kernel: Sizes, dilation: Sizes) -> Sizes:
     """Elements from the first to the last that a window reads, both counted: d (k - 1) + 1 for each axis."""
     return tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
@@ -118,6 +134,22 @@ def conv_transpose_output_size(
         (size[i] - 1) * stride[i] - pads[i] - pads[axes + i] + dilation[i] * (kernel[i] - 1) + output_padding[i] + 1
         for i in range(axes)
     )
+
+
+def pool_output_size(size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Sizes:
+    """Number of windows for each axis; with `ceil_mode` also one that reaches beyond the high end.
+
+    That window still has to start within the input or the padding at the low end.
+
+    >>> pool_output_size((5,), (2,), (2,), (0, 0), (1,), True)
+    (3,)
+    """
+    if not ceil_mode:
+        return conv_output_size(size, kernel, stride, pads, dilation)
+    axes = len(size)
+    reach = (*pads[:axes], *(high + s - 1 for high, s in zip(pads[axes:], stride, strict=True)))
+    most = conv_output_size(size, kernel, stride, reach, dilation)
+    return tuple(torch.sym_min(most[i], (size[i] + pads[i] - 1) // stride[i] + 1) for i in range(axes))
 
 
 def same_pads(kernel: Sizes, dilation: Sizes) -> Sizes:
