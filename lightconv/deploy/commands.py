@@ -1,0 +1,106 @@
+"""The commands `lightconv export` and `lightconv classify`."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from lightconv.errors import UsageError
+
+if TYPE_CHECKING:
+    from lightconv.deploy.runtime import Batch, Classifier
+
+__all__ = ["classify", "export"]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}; try `{self.prog} --help`.")
+
+
+def export(argv: Sequence[str]) -> None:
+    """Write a checkpoint's classifier as NAME.onnx, with its card NAME.json.
+
+    Raises:
+        UsageError: if the arguments, the checkpoint or the output cannot be used.
+        VerificationError: if onnxruntime does not compute what the classifier computes.
+    """
+    parser = _Parser(
+        prog="lightconv export",
+        description="Write a trained classifier as an ONNX file, checked in onnxruntime, and a card beside it.",
+    )
+    parser.add_argument("--ckpt_path", required=True, metavar="CKPT", help="checkpoint that `fit` has written")
+    parser.add_argument("--output", required=True, metavar="FILE.onnx", help="file to write")
+    parser.add_argument("--root", metavar="FOLDER", help="where the data lie that the classifier is scored on")
+    parser.add_argument("--no_scores", action="store_true", help="do not score the classifier for its card")
+    arguments = parser.parse_args(argv)
+
+    from lightconv.data.scoring import score
+    from lightconv.deploy.classifier import card_path, check_place, export_onnx
+    from lightconv.tasks import load
+
+    check_place(arguments.output)
+    classifier: Any = load(arguments.ckpt_path)
+    scores = None if arguments.no_scores else score(classifier, arguments.root)
+    report = export_onnx(classifier, arguments.output, scores=scores)
+    print(report)
+    print(card_path(arguments.output))
+
+
+def classify(argv: Sequence[str]) -> None:
+    """Classify files with an exported model; prints a table, or a JSON object a line.
+
+    Raises:
+        UsageError: if the arguments, the model or a file cannot be used. What came before is printed.
+    """
+    parser = _Parser(
+        prog="lightconv classify",
+        description="Classify signals (.npy, .csv, .txt) or pictures (.npy, .png, .jpg, ...) in onnxruntime.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="ONNX file, or the name of a shipped model, e.g. mnist1d")
+    parser.add_argument("files", metavar="FILES", nargs="+", help="files or folders")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    parser.add_argument("--top_k", type=int, default=1, metavar="K", help="the K most probable labels (default 1)")
+    parser.add_argument("--threads", type=int, metavar="T", help="processor threads (default: all)")
+    arguments = parser.parse_args(argv)
+
+    from lightconv.deploy.runtime import Classifier, InputError
+
+    try:
+        classifier = Classifier(arguments.model, threads=arguments.threads)
+        width = max(len("file"), *map(len, arguments.files))
+        heading = not arguments.json
+        for batch in classifier.stream(arguments.files, arguments.top_k):
+            if heading:
+                print(f"{'file':{width}}  {'index':>6}" + "  label  probability" * arguments.top_k)
+                heading = False
+            for line in _lines(classifier, batch, arguments.json, width):
+                print(line)
+        sys.stdout.flush()
+    except InputError as error:
+        raise UsageError(str(error)) from error
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the interpreter must not try to flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _lines(classifier: "Classifier", batch: "Batch", as_json: bool, width: int) -> list[str]:
+    lines = []
+    for i, (labels, chances) in enumerate(zip(batch.labels.tolist(), batch.probabilities.tolist(), strict=True)):
+        names = [classifier.class_names[label] for label in labels]
+        if as_json:
+            top = [
+                {"label": label, "name": name, "probability": chance}
+                for label, name, chance in zip(labels, names, chances, strict=True)
+            ]
+            entry: dict[str, Any] = {"file": batch.source, "index": batch.start + i, **top[0], "top": top}
+            if batch.note:
+                entry["note"] = batch.note
+            lines.append(json.dumps(entry, ensure_ascii=False))
+        else:
+            columns = "".join(f"  {name:>5}  {chance:11.4f}" for name, chance in zip(names, chances, strict=True))
+            note = f"  ({batch.note})" if batch.note else ""
+            lines.append(f"{batch.source:{width}}  {batch.start + i:6}{columns}{note}")
+    return lines

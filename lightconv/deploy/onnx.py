@@ -1,0 +1,402 @@
+"""Any module that holds our layers as an ONNX file, one native operator for each layer."""
+
+import contextlib
+import inspect
+import io
+import logging
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils import _pytree as pytree
+
+from lightconv.deploy.compare import compare, vary
+from lightconv.deploy.files import ExportError, Staged
+from lightconv.deploy.translation import table
+
+__all__ = ["ExportReport", "to_onnx", "write_onnx"]
+
+DynamicAxes = Mapping[str, Mapping[int, str] | Sequence[int]]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written: its place, the nodes by type, size in bytes, largest difference from the module.
+
+    `largest_difference` is None if the file was not compared.
+    """
+
+    path: Path
+    nodes: dict[str, int]
+    size: int
+    opset: int
+    largest_difference: float | None
+
+    def __str__(self) -> str:
+        nodes = ", ".join(f"{count} {kind}" for kind, count in self.nodes.items())
+        checked = "not compared" if self.largest_difference is None else f"differs by {self.largest_difference:.1e}"
+        return f"{self.path}: {self.size:,} bytes, opset {self.opset}, {checked}; {nodes}"
+
+
+def to_onnx(
+    module: nn.Module,
+    args: Tensor | tuple[Any, ...],
+    path: str | os.PathLike[str],
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    dynamic_batch: bool = True,
+    dynamic_axes: DynamicAxes | None = None,
+    opset: int = 20,
+    verify: bool = True,
+) -> ExportReport:
+    """Export a module, in evaluation mode, and compare what onnxruntime makes of it with the module.
+
+    Every layer of `lightconv.nn` becomes its native ONNX operator. The file holds nothing about the machine
+    that wrote it; the same module and arguments give the same bytes. It appears under its name only after
+    onnx.checker, shape inference, and a comparison with the module on `args` and, if the batch is dynamic,
+    on other inputs at batch sizes 1, 2 and 5. If anything fails, an older file of that name stays.
+
+    Args:
+        module: any module; its mode is put back afterwards.
+        args: example arguments. Their tensors' sizes are fixed in the graph, except for dynamic axes.
+        path: the file to write, in an existing folder.
+        input_names: a name for each tensor among the arguments; by default those of `forward`.
+        output_names: a name for each output; by default "output", or "output_0", "output_1", ...
+        dynamic_batch: leave the size of axis 0 of every tensor open; named "batch" in the graph.
+        dynamic_axes: further open axes: input name to {axis: name}, or to a list of axes.
+        opset: version of the ONNX operator set, at least 19.
+        verify: compare in onnxruntime before the file appears.
+
+    Raises:
+        ExportError: (a ValueError) if the module cannot be expressed: scripted, float64 or complex, with
+            uninitialised parameters, with an operation that ONNX does not have; or if the file cannot be
+            written.
+        VerificationError: (a RuntimeError) if onnxruntime does not compute the same.
+
+    >>> import tempfile, torch, lightconv.nn as nn
+    >>> from lightconv.deploy import to_onnx
+    >>> net = nn.Sequential(nn.Conv1d(1, 4, 3, padding="same"), nn.ReLU())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = to_onnx(net, torch.randn(1, 1, 40), f"{folder}/net.onnx")
+    >>> report.nodes
+    {'Conv': 1, 'Relu': 1}
+    """
+    with Staged(path) as file:
+        report = write_onnx(
+            module,
+            args,
+            file,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_batch=dynamic_batch,
+            dynamic_axes=dynamic_axes,
+            opset=opset,
+            verify=verify,
+        )
+        file.publish()
+    return report
+
+
+def write_onnx(
+    module: nn.Module,
+    args: Tensor | tuple[Any, ...],
+    file: Staged,
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    dynamic_batch: bool = True,
+    dynamic_axes: DynamicAxes | None = None,
+    opset: int = 20,
+    verify: bool = True,
+    metadata: Mapping[str, str] | None = None,
+    cases: Sequence[tuple[Any, ...]] = (),
+    tolerance: Callable[[np.ndarray], float] | None = None,
+) -> ExportReport:
+    """`to_onnx` without the last step: the file is written and compared, but not yet published.
+
+    Args:
+        metadata: entries of the model's `metadata_props`.
+        cases: further arguments on which to compare.
+        tolerance: largest difference allowed for an expected output.
+    """
+    import onnx
+
+    if isinstance(args, Tensor):
+        args = (args,)
+    _check_module(module, args, opset)
+    names = list(input_names) if input_names is not None else _default_names(module, args)
+    axes = _open_axes(args, names, dynamic_batch, dynamic_axes)
+    with _evaluating(module):
+        proto = _export(module, args, names, output_names, axes, opset)
+        for key, value in sorted((metadata or {}).items()):
+            proto.metadata_props.add(key=key, value=value)
+        try:
+            onnx.checker.check_model(proto, full_check=True)
+            onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise ExportError(f"Expected a valid ONNX graph, but: {' '.join(str(error).split())[:300]}") from error
+        file.write(proto.SerializeToString(deterministic=True))
+        difference = None
+        if verify:
+            trials = [args, *cases, *_trials(module, args, axes)]
+            difference = compare(file.temporary, module, trials, tolerance or _tolerance(proto))
+    nodes = Counter(node.op_type for node in proto.graph.node)
+    return ExportReport(file.path, dict(sorted(nodes.items())), file.temporary.stat().st_size, opset, difference)
+
+
+# --- before ---------------------------------------------------------------------------------------------------
+
+
+def _check_module(module: nn.Module, args: tuple[Any, ...], opset: int) -> None:
+    if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
+        raise ExportError("Expected an nn.Module, but got a scripted one; export the module it was made from.")
+    if not isinstance(module, nn.Module):
+        raise ExportError(f"Expected an nn.Module, but got {type(module).__name__}.")
+    if not isinstance(args, tuple):
+        raise ExportError(f"Expected `args` to be a tensor or a tuple, but got {type(args).__name__}.")
+    if isinstance(opset, bool) or not isinstance(opset, int) or opset < 19:
+        raise ExportError(f"Expected `opset` to be a whole number from 19, but got {opset!r}.")
+    named = [*module.named_parameters(), *module.named_buffers()]
+    named += [(f"args[{i}]", leaf) for i, leaf in enumerate(pytree.tree_leaves(args))]
+    for name, tensor in named:
+        if is_lazy(tensor):
+            raise ExportError(f"Expected initialised parameters, but {name} is not; run the module once first.")
+        if isinstance(tensor, Tensor) and (tensor.dtype in (torch.float64, torch.bfloat16) or tensor.is_complex()):
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise ExportError(
+                f"Expected tensors that onnxruntime can compute with, but {name} is {kind}; "
+                "convert the module and its arguments to float32."
+            )
+
+
+def _default_names(module: nn.Module, args: tuple[Any, ...]) -> list[str]:
+    """The parameter names of `forward` if every argument is a tensor of its own, else input_0, input_1, ..."""
+    tensors = sum(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(args))
+    plain = [
+        parameter.name
+        for parameter in inspect.signature(module.forward).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if all(isinstance(arg, Tensor) for arg in args) and len(plain) >= tensors:
+        return plain[:tensors]
+    return ["input"] if tensors == 1 else [f"input_{i}" for i in range(tensors)]
+
+
+def _open_axes(
+    args: tuple[Any, ...], names: Sequence[str], dynamic_batch: bool, dynamic_axes: DynamicAxes | None
+) -> dict[int, dict[int, str]]:
+    """For the n-th tensor among the arguments, the names of its open axes."""
+    tensors = [leaf for leaf in pytree.tree_leaves(args) if isinstance(leaf, Tensor)]
+    if len(names) != len(tensors) or len(set(names)) != len(names):
+        raise ExportError(
+            f"Expected `input_names` to be {len(tensors)} different names, one a tensor, but got {list(names)}."
+        )
+    axes: dict[int, dict[int, str]] = {i: {} for i in range(len(tensors))}
+    if dynamic_batch:
+        sizes = {tensor.shape[0] for tensor in tensors if tensor.dim()}
+        if len(sizes) != 1 or 0 in sizes:
+            raise ExportError(
+                "Expected all arguments to have one batch size, at least 1, in axis 0, but got "
+                f"{', '.join(str(tuple(tensor.shape)) for tensor in tensors)}; pass dynamic_batch=False."
+            )
+        axes = {i: {0: "batch"} if tensor.dim() else {} for i, tensor in enumerate(tensors)}
+    for name, given in (dynamic_axes or {}).items():
+        if name not in names:
+            raise ExportError(f"Expected `dynamic_axes` to name inputs ({', '.join(names)}), but got {name!r}.")
+        i = list(names).index(name)
+        entries = given if isinstance(given, Mapping) else {axis: f"{name}_axis_{axis}" for axis in given}
+        for axis, title in entries.items():
+            if not -tensors[i].dim() <= axis < tensors[i].dim():
+                raise ExportError(f"Expected an axis of `{name}`, which has {tensors[i].dim()}, but got {axis}.")
+            axes[i][axis % tensors[i].dim()] = title
+    return axes
+
+
+@contextlib.contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode, and every submodule's own mode back afterwards."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+# --- the graph --------------------------------------------------------------------------------------------------
+
+
+def _export(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    names: Sequence[str],
+    output_names: Sequence[str] | None,
+    axes: Mapping[int, Mapping[int, str]],
+    opset: int,
+) -> Any:
+    """The module as an onnx.ModelProto."""
+    leaves, structure = pytree.tree_flatten(args)
+    dims: list[Any] = []
+    batch = torch.export.Dim("batch")
+    tensors = 0
+    for i, leaf in enumerate(leaves):
+        if not isinstance(leaf, Tensor):
+            dims.append(None)
+            continue
+        # An open axis of size 1 would be taken for a constant.
+        for axis in axes[tensors]:
+            if leaf.shape[axis] == 1:
+                leaf = leaf.repeat_interleave(2, axis)
+        leaves[i] = leaf
+        dims.append({a: batch if title == "batch" else torch.export.Dim.DYNAMIC for a, title in axes[tensors].items()})
+        tensors += 1
+    example = pytree.tree_unflatten(leaves, structure)
+    shapes = pytree.tree_unflatten(dims, structure)
+    try:
+        with _quiet(), torch.no_grad():
+            exported = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
+            outputs = exported.graph_signature.user_outputs
+            titles = _output_titles(output_names, len(outputs))
+            program = torch.onnx.export(
+                exported,
+                example,
+                input_names=list(names),
+                output_names=titles,
+                opset_version=opset,
+                custom_translation_table=table(opset),
+                external_data=False,
+                verbose=False,
+            )
+    except ExportError:
+        raise
+    except Exception as error:
+        raise ExportError(_explain(error)) from error
+    assert program is not None
+    proto = program.model_proto
+    symbols = {
+        dim.dim_param: axes[i][axis]
+        for i, value in enumerate(proto.graph.input)
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim)
+        if dim.dim_param and axis in axes[i]
+    }
+    _clean(proto, symbols)
+    return proto
+
+
+def _output_titles(names: Sequence[str] | None, count: int) -> list[str]:
+    if names is None:
+        return ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
+    if len(names) != count or len(set(names)) != count:
+        raise ExportError(f"Expected `output_names` to be {count} different names, but got {list(names)}.")
+    return list(names)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's remarks about its own workings from the user."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _explain(error: BaseException) -> str:
+    """One sentence out of the exporter's report."""
+    chain = []
+    cause: BaseException | None = error
+    while cause is not None:
+        chain.append(str(cause))
+        cause = cause.__cause__
+    text = "\n".join(chain)
+    missing = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text)
+    if missing:
+        return f"Expected operations that ONNX can express, but the module uses {missing[1]}, which has no translation."
+    violated = re.search(r"Constraints violated \(([^)]+)\)", text)
+    if violated:
+        return (
+            f"Expected the module to take any size of axis `{violated[1]}`, but it was traced for one size only; "
+            "pass dynamic_batch=False or leave that axis out of `dynamic_axes`."
+        )
+    first = next((line.strip() for line in chain[-1].splitlines() if line.strip()), type(error).__name__)
+    return f"Expected a module that torch.export can trace, but: {first[:300]}"
+
+
+def _clean(proto: Any, symbols: Mapping[str, str]) -> None:
+    """Remove what tells of the exporting machine, and give open axes their names."""
+    import lightconv
+
+    proto.producer_name = "lightconv"
+    proto.producer_version = lightconv.__version__
+    for i, node in enumerate(proto.graph.node):
+        node.name = f"{node.op_type}_{i}"
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    kept = [value for value in proto.graph.value_info if value.name not in weights]
+    del proto.graph.value_info[:]
+    proto.graph.value_info.extend(kept)
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, symbols)) + r")\b") if symbols else None
+    _clean_message(proto, pattern, symbols)
+
+
+def _clean_message(message: Any, pattern: re.Pattern[str] | None, symbols: Mapping[str, str]) -> None:
+    for field in ("metadata_props", "doc_string"):
+        if field in message.DESCRIPTOR.fields_by_name:
+            message.ClearField(field)
+    for field, value in message.ListFields():
+        if field.name == "dim_param" and pattern:
+            message.dim_param = pattern.sub(lambda match: symbols[match[0]], value)
+        elif field.message_type is not None:
+            for part in [value] if hasattr(value, "DESCRIPTOR") else value:
+                _clean_message(part, pattern, symbols)
+
+
+# --- after ------------------------------------------------------------------------------------------------------
+
+
+def _trials(module: nn.Module, args: tuple[Any, ...], axes: Mapping[int, Mapping[int, str]]) -> Iterator[Any]:
+    """Other inputs: batch sizes 1, 2 and 5, and twice the size along the other open axes."""
+    batched = [i for i, entry in axes.items() if 0 in entry]
+    if batched:
+        yield from (vary(args, {i: {0: batch} for i in batched}, batch) for batch in (1, 2, 5))
+    tensors = [leaf for leaf in pytree.tree_leaves(args) if isinstance(leaf, Tensor)]
+    larger = {i: {a: 2 * tensors[i].shape[a] for a in entry if a != 0} for i, entry in axes.items()}
+    if any(larger.values()):
+        case = vary(args, larger)
+        try:
+            with torch.no_grad():
+                module(*case)
+        except (RuntimeError, ValueError):
+            return  # the module itself does not take this size
+        yield case
+
+
+def _tolerance(proto: Any) -> Callable[[np.ndarray], float]:
+    """Rounding: a share of the largest value; more where float32 coordinates meet large sizes."""
+    resized = any(node.op_type == "Resize" for node in proto.graph.node)
+
+    def allowed(expected: np.ndarray) -> float:
+        share = 1e-5 if expected.dtype == np.float32 else 1e-2
+        if resized:
+            share += 1e-6 * max(expected.shape, default=1)
+        finite = expected[np.isfinite(expected)]
+        return share * max(float(np.abs(finite).max(initial=0.0)), 1e-6)
+
+    return allowed

@@ -1,0 +1,108 @@
+"""`lightconv export` and `lightconv classify` as a user meets them."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lightconv.deploy import commands
+from lightconv.deploy.runtime import Classifier
+from lightconv.errors import UsageError
+
+
+@pytest.fixture
+def signals(tmp_path: Path) -> Path:
+    path = tmp_path / "signals.npy"
+    np.save(path, np.random.default_rng(1).normal(size=(3, 40)))
+    return path
+
+
+def test_a_table(signal_model: Path, signals: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands.classify([str(signal_model), str(signals), "--top_k", "2"])
+    heading, *rows = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["file", "index", "label", "probability", "label", "probability"]
+    labels, probabilities = Classifier(signal_model).predict(signals, top_k=2)
+    names = Classifier(signal_model).class_names
+    for i, row in enumerate(rows):
+        best, second = labels[i]
+        first, last = (f"{chance:.4f}" for chance in probabilities[i])
+        assert row.split() == [str(signals), str(i), names[best], first, names[second], last]
+    assert len(rows) == 3
+
+
+def test_json_lines(signal_model: Path, signals: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands.classify([str(signal_model), str(signals), "--json", "--top_k", "4", "--threads", "1"])
+    entries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(entry["file"], entry["index"]) for entry in entries] == [(str(signals), i) for i in range(3)]
+    for entry in entries:
+        assert sum(option["probability"] for option in entry["top"]) == pytest.approx(1)
+        assert {key: entry[key] for key in ("label", "name", "probability")} == entry["top"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "MODEL, FILES"),
+        (["{model}"], "FILES"),
+        (["nonsense", "{signals}"], "there is none named nonsense"),
+        (["{signals}", "{signals}"], "to be an ONNX model"),
+        (["{model}", "{signals}", "--top_k", "5"], "at most 4"),
+        (["{model}", "{signals}", "--top_k", "many"], "invalid int value"),
+        (["{model}", "{signals}", "--threads", "0"], "`threads`"),
+        (["{model}", "nothing.npy"], "none of that name"),
+    ],
+)
+def test_wrong_use_of_classify(arguments: list[str], words: str, signal_model: Path, signals: Path) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        commands.classify([text.format(model=signal_model, signals=signals) for text in arguments])
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--ckpt_path, --output"),
+        (["--ckpt_path", "nothing.ckpt", "--output", "{folder}/net.txt"], "name of an .onnx file"),
+        (["--ckpt_path", "nothing.ckpt", "--output", "{folder}/nowhere/net.onnx"], "create it first"),
+        (["--ckpt_path", "nothing.ckpt", "--output", "{folder}/net.onnx"], "nothing.ckpt"),
+    ],
+)
+def test_wrong_use_of_export(arguments: list[str], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        commands.export([text.format(folder=tmp_path) for text in arguments])
+    assert len(str(caught.value).splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_classify_starts_in_less_than_a_second_without_torch(signal_model: Path, signals: Path) -> None:
+    program = (
+        "import sys; from lightconv.deploy.commands import classify; classify(sys.argv[1:]);"
+        "sys.exit(bool({'torch', 'onnx', 'lightning', 'PIL'} & set(sys.modules)))"
+    )
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", program, signal_model, signals], check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1
+
+
+def test_a_reader_that_stops_early_is_no_error(signal_model: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "many.npy", np.zeros((20_000, 40), np.float32))
+    program = "import sys; from lightconv.deploy.commands import classify; classify(sys.argv[1:])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, signal_model, tmp_path / "many.npy"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0

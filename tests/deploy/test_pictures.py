@@ -1,0 +1,164 @@
+"""Pictures of all kinds are brought into the form that the network was trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lightconv.deploy.runtime import Classifier, InputError, prepare_picture
+
+
+def stroke(height: int, width: int, top: float, left: float, size: float) -> np.ndarray:
+    """A seven, white on black: the height is `size`."""
+    field = np.zeros((height, width), np.float32)
+    thick = max(1, round(size / 7))
+    for t in np.linspace(0, 1, 400):
+        for y, x in ((top, left + 0.6 * size * t), (top + size * t, left + 0.6 * size * (1 - 0.6 * t))):
+            y, x = round(y), round(x)
+            field[y : y + thick, x : x + thick] = 255
+    return field.astype(np.uint8)
+
+
+def centre_of_mass(picture: np.ndarray) -> tuple[float, float]:
+    ink = picture.astype(np.float64)
+    y, x = np.indices(ink.shape)
+    return (ink * y).sum() / ink.sum(), (ink * x).sum() / ink.sum()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    path = tmp_path_factory.mktemp("seven") / "seven.png"
+    Image.fromarray(stroke(280, 280, 40, 60, 180)).save(path)
+    return prepare_picture(path, (28, 28))[0]
+
+
+def test_size_and_place_are_those_of_mnist(prepared: np.ndarray) -> None:
+    rows, columns = np.nonzero(prepared > 64)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == pytest.approx(20, abs=1)
+    assert centre_of_mass(prepared) == pytest.approx((14, 14), abs=0.6)
+    assert prepared.dtype == np.uint8
+    assert prepared.max() == 255
+
+
+def test_a_prepared_picture_is_taken_as_it_is(prepared: np.ndarray, tmp_path: Path) -> None:
+    for name in ("seven.png", "seven.bmp", "seven.tif"):
+        Image.fromarray(prepared).save(tmp_path / name)
+        result, note = prepare_picture(tmp_path / name, (28, 28))
+        np.testing.assert_array_equal(result, prepared)
+        assert note == ""
+    result, note = prepare_picture(tmp_path / "seven.png", (28, 28))
+    row = np.concatenate([prepared, np.zeros_like(prepared)], 1)
+    Image.fromarray(row).save(tmp_path / "row.png")
+    np.testing.assert_array_equal(prepare_picture(tmp_path / "row.png", (28, 56))[0], row)
+
+
+def near(result: np.ndarray, prepared: np.ndarray) -> bool:
+    return float(np.abs(result.astype(float) - prepared).mean()) < 12
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "off centre",
+        "other size",
+        "inverted",
+        "colour",
+        "gray paper",
+        "jpeg",
+        "alpha",
+        "16 bit",
+        "palette",
+        "rotated by tag",
+    ],
+)
+def test_other_pictures_come_out_alike(kind: str, prepared: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / ("seven.jpg" if kind in ("jpeg", "rotated by tag") else "seven.png")
+    white = stroke(280, 280, 40, 60, 180)
+    picture = Image.fromarray(white)
+    options: dict = {}
+    if kind == "off centre":
+        picture = Image.fromarray(stroke(280, 280, 2, 150, 180))
+    elif kind == "other size":
+        picture = Image.fromarray(stroke(131, 400, 8, 250, 90))
+    elif kind == "inverted":
+        picture = Image.fromarray(255 - white)
+    elif kind == "colour":
+        colour = np.full((280, 280, 3), (250, 240, 200), np.uint8)
+        colour[white > 0] = (20, 30, 160)
+        picture = Image.fromarray(colour)
+    elif kind == "gray paper":
+        noise = np.random.default_rng(0).integers(-6, 7, white.shape)
+        picture = Image.fromarray((150 + noise - (white > 0) * 110).astype(np.uint8))
+    elif kind == "jpeg":
+        picture, options = Image.fromarray(255 - white), {"quality": 60}
+    elif kind == "alpha":
+        layers = np.zeros((280, 280, 4), np.uint8)
+        layers[..., 3] = white
+        picture = Image.fromarray(layers)
+    elif kind == "16 bit":
+        picture = Image.fromarray(65535 - white.astype(np.uint16) * 257)
+    elif kind == "palette":
+        picture = Image.fromarray(255 - white).convert("P")
+    else:
+        picture = picture.rotate(90, expand=True)
+        exif = Image.Exif()
+        exif[0x0112] = 6  # "turn me clockwise by 90 degrees"
+        options = {"exif": exif, "quality": 95}
+    picture.save(path, **options)
+    result, note = prepare_picture(path, (28, 28))
+    assert near(result, prepared), kind
+    assert "scaled and centred" in note
+    assert ("inverted" in note) == (kind in ("inverted", "colour", "gray paper", "jpeg", "alpha", "16 bit", "palette"))
+
+
+def test_two_digits_are_divided(prepared: np.ndarray, tmp_path: Path) -> None:
+    both = np.concatenate([stroke(280, 280, 40, 100, 180), stroke(280, 280, 80, 5, 100)], axis=1)
+    Image.fromarray(255 - both).save(tmp_path / "both.png")
+    result, _ = prepare_picture(tmp_path / "both.png", (28, 56))
+    assert near(result[:, :28], prepared)
+    assert near(result[:, 28:], prepared)
+
+
+def test_an_empty_page_is_black_and_said(tmp_path: Path) -> None:
+    Image.new("L", (100, 80), 250).save(tmp_path / "empty.png")
+    result, note = prepare_picture(tmp_path / "empty.png", (28, 28))
+    assert result.max() == 0
+    assert note == "no ink found"
+
+
+def test_files_and_arrays_of_pictures_are_classified_alike(
+    image_model: Path, prepared: np.ndarray, tmp_path: Path
+) -> None:
+    classifier = Classifier(image_model)
+    Image.fromarray(prepared).save(tmp_path / "a.png")
+    np.save(tmp_path / "b.npy", np.stack([prepared, prepared]))
+    expected = classifier.predict(prepared)
+    for source in (prepared[None], prepared[None, None], prepared.astype(np.int32), tmp_path / "a.png"):
+        assert classifier.predict(source).probabilities == expected.probabilities
+    assert len(classifier.predict(tmp_path).labels) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (np.zeros((28, 28)), "scale it to 0 to 255"),
+        (np.full((28, 28), 256), "holds 256"),
+        (np.full((28, 28), -1), "holds -1"),
+        (np.zeros((28, 56), np.uint8), r"but it has \(28, 56\)"),
+        ("signals.csv", "Expected a file of pictures"),
+    ],
+)
+def test_pictures_that_cannot_be_used(image_model: Path, source, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Classifier(image_model).predict(source)
+
+
+def test_a_damaged_picture(image_model: Path, prepared: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(prepared).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    for damaged in (b"", b"hello", content[: len(content) // 2]):
+        (tmp_path / "a.png").write_bytes(damaged)
+        with pytest.raises(InputError, match="readable file") as caught:
+            Classifier(image_model).predict(tmp_path / "a.png")
+        assert len(str(caught.value).splitlines()) == 1

@@ -1,0 +1,246 @@
+"""Any module with our layers: the right nodes, the same numbers, nothing of this machine in the file."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+import lightconv.nn as nn
+from lightconv.deploy import ExportError, VerificationError, to_onnx
+
+SIZES = {1: (19,), 2: (13, 12), 3: (7, 8, 9)}
+
+
+def run(path: Path, *inputs: torch.Tensor) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    return session.run(None, {n: x.numpy() for n, x in zip(names, inputs, strict=True)})
+
+
+def check(module: nn.Module, x: torch.Tensor, path: Path, nodes: dict[str, int]) -> onnx.ModelProto:
+    """Exports with exactly these nodes, and equals the module at batch sizes that the export did not see."""
+    report = to_onnx(module, x, path)
+    model = onnx.load(path)
+    assert Counter(node.op_type for node in model.graph.node) == nodes == report.nodes
+    assert report.size == path.stat().st_size
+    assert report.largest_difference is not None
+    for batch in (1, 3, 7):
+        sample = torch.randn(batch, *x.shape[1:])
+        expected = module(sample).detach()
+        torch.testing.assert_close(torch.from_numpy(run(path, sample)[0]), expected, rtol=1e-5, atol=1e-5)
+    return model
+
+
+CONVOLUTIONS = [
+    (1, {"kernel_size": 3}, {}),
+    (1, {"kernel_size": 4, "padding": "same", "dilation": 3}, {}),
+    (1, {"kernel_size": 3, "padding": 2, "padding_mode": "reflect"}, {"Pad": 1}),
+    (2, {"kernel_size": (3, 4), "stride": (2, 1), "padding": (0, 2), "bias": False}, {}),
+    (2, {"kernel_size": (4, 2), "padding": "same", "dilation": (1, 3), "groups": 2}, {}),
+    (2, {"kernel_size": 3, "padding": (1, 2), "padding_mode": "circular"}, {"Pad": 1}),
+    (2, {"kernel_size": 2, "padding": "same", "padding_mode": "replicate"}, {"Pad": 1}),
+    (2, {"kernel_size": 3, "groups": 4, "padding": "valid"}, {}),
+    (3, {"kernel_size": (1, 2, 4), "stride": (1, 2, 3), "padding": (0, 1, 2), "dilation": (1, 2, 1)}, {}),
+    (3, {"kernel_size": 2, "padding": "same", "groups": 2}, {}),
+]
+
+TRANSPOSED = [
+    (1, {"kernel_size": 3}),
+    (1, {"kernel_size": 4, "stride": 3, "padding": 2, "output_padding": 2, "dilation": 2, "groups": 2}),
+    (2, {"kernel_size": (3, 2), "stride": (1, 2), "padding": (2, 0), "bias": False}),
+    (2, {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1, "groups": 4}),
+    (3, {"kernel_size": (2, 3, 1), "stride": (1, 2, 3), "padding": (0, 1, 0), "output_padding": (0, 1, 2)}),
+]
+
+
+@pytest.mark.parametrize(("axes", "options", "more"), CONVOLUTIONS)
+def test_a_convolution_is_one_node(axes: int, options: dict, more: dict, tmp_path: Path) -> None:
+    layer = getattr(nn, f"Conv{axes}d")(4, 8, **options)
+    check(layer, torch.randn(2, 4, *SIZES[axes]), tmp_path / "conv.onnx", {"Conv": 1, **more})
+
+
+@pytest.mark.parametrize(("axes", "options"), TRANSPOSED)
+def test_a_transposed_convolution_is_one_node(axes: int, options: dict, tmp_path: Path) -> None:
+    layer = getattr(nn, f"ConvTranspose{axes}d")(4, 8, **options)
+    check(layer, torch.randn(2, 4, *SIZES[axes]), tmp_path / "conv.onnx", {"ConvTranspose": 1})
+
+
+def test_batch_normalisation_disappears_in_the_convolution(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5))
+    net(torch.randn(8, 1, 9, 9))
+    training = [part.training for part in net.modules()]
+    net[1].eval()
+    report = to_onnx(net, torch.randn(1, 1, 9, 9), tmp_path / "net.onnx")
+    assert report.nodes == {"Conv": 1, "Relu": 1}
+    assert [part.training for part in net.modules()] == [*training[:2], False, *training[3:]]
+
+
+def test_open_height_and_width(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, stride=2), nn.ReLU(), nn.Conv2d(4, 2, 2))
+    path = tmp_path / "net.onnx"
+    to_onnx(net, torch.randn(1, 1, 9, 9), path, dynamic_axes={"input": {2: "height", 3: "width"}})
+    for shape in ((1, 1, 9, 9), (2, 1, 30, 7), (5, 1, 4, 64)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(torch.from_numpy(run(path, x)[0]), net.eval()(x).detach(), rtol=1e-5, atol=1e-5)
+    assert [d.dim_param or d.dim_value for d in onnx.load(path).graph.input[0].type.tensor_type.shape.dim] == [
+        "batch", 1, "height", "width",
+    ]  # fmt: skip
+
+
+class Several(nn.Module):
+    """Two inputs of different kind, outputs of different kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(7, 4)
+        self.conv = nn.Conv1d(4, 4, 3)
+
+    def forward(self, signal: torch.Tensor, kind: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = self.conv(signal) + self.embed(kind).unsqueeze(-1)
+        return {"map": y, "best": y.argmax(1)}
+
+
+def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
+    module, path = Several(), tmp_path / "net.onnx"
+    args = (torch.randn(3, 4, 9), torch.tensor([0, 6, 2]))
+    to_onnx(module, args, path, output_names=["map", "best"])
+    model = onnx.load(path)
+    assert [value.name for value in model.graph.input] == ["signal", "kind"]
+    assert [value.name for value in model.graph.output] == ["map", "best"]
+    expected = module(*args)
+    for result, name in zip(run(path, *args), ("map", "best"), strict=True):
+        torch.testing.assert_close(torch.from_numpy(result), expected[name].detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_fixed_batch(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    to_onnx(nn.Conv1d(1, 2, 3), torch.randn(3, 1, 9), path, dynamic_batch=False, input_names=["x"], output_names=["y"])
+    graph = onnx.load(path).graph
+    assert [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == [3, 1, 9]
+    assert (graph.input[0].name, graph.output[0].name) == ("x", "y")
+
+
+@pytest.mark.parametrize("opset", [19, 22])
+def test_other_operator_sets(opset: int, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    net = nn.Sequential(nn.Conv1d(1, 2, 3, padding=1, padding_mode="circular"), nn.ReLU())
+    assert to_onnx(net, torch.randn(1, 1, 9), path, opset=opset).opset == opset
+    assert [entry.version for entry in onnx.load(path).opset_import] == [opset]
+
+
+SCRIPT = """
+import sys, torch, lightconv.nn as nn
+from lightconv.deploy import to_onnx
+
+def export(path):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(1, 4, 4, padding="same"), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3))
+        to_onnx(net, torch.randn(2, 1, 9, 9), path, dynamic_axes={"input": {2: "height"}})
+
+for path in sys.argv[1:]:
+    export(path)
+"""
+
+
+def test_the_bytes_are_the_same_twice_and_in_another_process_and_tell_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "export_in_a_place_of_its_own.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "a.onnx"], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == done.stderr == ""
+    monkeypatch.setattr(sys, "argv", ["", *(str(tmp_path / name) for name in ("b.onnx", "c.onnx"))])
+    exec(compile(SCRIPT, script, "exec"), {})
+    assert capfd.readouterr() == ("", "")
+    content = (tmp_path / "a.onnx").read_bytes()
+    assert content == (tmp_path / "b.onnx").read_bytes() == (tmp_path / "c.onnx").read_bytes()
+    telling = [str(tmp_path), script.name, str(Path(torch.__file__).parent), str(Path(nn.__file__).parent)]
+    telling += ["site-packages", ".py", "forward", os.environ.get("USER", ""), str(Path.home())]
+    for text in telling:
+        if len(text) > 1:
+            assert text.encode() not in content, text
+    model = onnx.load(tmp_path / "a.onnx")
+    assert not model.metadata_props
+    assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+
+
+class Unstable(nn.Module):
+    """Computes something else when it runs than when it was traced."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1 if torch.compiler.is_compiling() else x + 1.001
+
+
+class Unknown(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.bessel_j0(x)
+
+
+class Branching(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x if x.sum() > 0 else -x
+
+
+FAILURES = [
+    ("differs", Unstable(), {}, VerificationError, "Expected onnxruntime to agree"),
+    ("no translation", Unknown(), {}, ExportError, "bessel_j0"),
+    ("one batch", nn.Unflatten(0, (2, 1)), {}, ExportError, "any size of axis `batch`"),
+    ("data dependent", Branching(), {}, ExportError, "torch.export can trace"),
+    ("float64", nn.Conv1d(1, 1, 3).double(), {}, ExportError, "weight is float64"),
+    ("bfloat16", nn.Conv1d(1, 1, 3).bfloat16(), {}, ExportError, "weight is bfloat16"),
+    ("complex", nn.Conv1d(1, 1, 3, dtype=torch.complex64), {}, ExportError, "complex64"),
+    ("lazy", nn.LazyConv1d(1, 3), {}, ExportError, "weight is not"),
+    ("opset", nn.ReLU(), {"opset": 11}, ExportError, "from 19"),
+    ("input names", nn.ReLU(), {"input_names": ["a", "b"]}, ExportError, "1 different names"),
+    ("output names", nn.ReLU(), {"output_names": []}, ExportError, "1 different names"),
+    ("axes", nn.ReLU(), {"dynamic_axes": {"input": {5: "x"}}}, ExportError, "has 3"),
+    ("axis name", nn.ReLU(), {"dynamic_axes": {"x": [0]}}, ExportError, "name inputs"),
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "kind", "words"), [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES]
+)
+def test_a_failed_export_says_why_and_leaves_the_old_file(
+    module: nn.Module, options: dict, kind: type[Exception], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"old")
+    with pytest.raises(kind, match=words) as caught:
+        to_onnx(module, torch.randn(2, 1, 9), path, **options)
+    assert len(str(caught.value).splitlines()) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.onnx"]
+    assert path.read_bytes() == b"old"
+
+
+def test_float64_arguments_and_scripted_modules_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"args\[0\] is float64"):
+        to_onnx(nn.ReLU(), torch.randn(2, 9).double(), tmp_path / "net.onnx")
+    with pytest.warns() as _:
+        scripted = torch.jit.script(torch.nn.ReLU())
+    with pytest.raises(ExportError, match="scripted"):
+        to_onnx(scripted, torch.randn(2, 9), tmp_path / "net.onnx")
+    with pytest.raises(ExportError, match="one batch size"):
+        to_onnx(nn.Bilinear(2, 2, 1), (torch.randn(1, 2), torch.randn(3, 2)), tmp_path / "net.onnx")
+
+
+def test_without_verification_the_difference_is_unknown(tmp_path: Path) -> None:
+    assert to_onnx(Unstable(), torch.randn(2, 9), tmp_path / "net.onnx", verify=False).largest_difference is None
+
+
+def test_the_training_mode_comes_back_after_a_failure(tmp_path: Path) -> None:
+    module = nn.Sequential(Unknown(), nn.Dropout())
+    with pytest.raises(ExportError):
+        to_onnx(module, torch.randn(2, 9), tmp_path / "net.onnx")
+    assert all(part.training for part in module.modules())
