@@ -232,7 +232,7 @@ def _transpose_run(
     axes = len(stride)
     kernel = tuple(w.shape[2:])
     size = padded_size(tuple(y.shape[2:]), pads)
-    crop = tuple(slice(pads[i], size[i] - pads[axes + i]) for i in range(axes))
+    crop = tuple(-p for p in pads)
     cost = y.shape[1] * numel(kernel) * x.element_size()
     total = y
     for samples, rows, read in pieces(tuple(x.shape), size, kernel, stride, dilation, cost):
@@ -242,7 +242,7 @@ def _transpose_run(
         piece = (read.stop - read.start, *size[1:])
         total[:, :, read] += _spread(x[samples, :, rows], w, piece, stride, dilation, groups)
         if rows.stop == x.shape[2]:
-            y[samples] = total[:, :, *crop]
+            y[samples] = zero_pad(total, crop)
     if x.numel() == 0:
         y.zero_()
     return y if b is None else y.add_(_channel_vector(b, axes))
@@ -311,7 +311,8 @@ def _conj(tensor: Tensor) -> Tensor:
 
 
 def _bias_gradient(g: Tensor) -> Tensor:
-    return g.sum(dim=(0, *range(2, g.dim())))
+    exact = g.to(torch.complex64) if g.dtype == torch.complex32 else g  # which has no sum on a CPU
+    return exact.sum(dim=(0, *range(2, g.dim()))).to(g.dtype)
 
 
 def _missing(size: Sizes, out: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Sizes:
@@ -436,11 +437,6 @@ def _check_conv(name: str, x: Tensor, w: Tensor, b: Tensor | None, axes: int, gr
     outputs = shape[1] * groups if transposed else shape[0]
     if b is not None and tuple(b.shape) != (outputs,):
         raise RuntimeError(f"Expected `bias` of {name} to have shape ({outputs},), but got {tuple(b.shape)}.")
-    if x.dtype == torch.bool or (
-        transposed and not (x.is_floating_point() or x.is_complex() or x.dtype == torch.int64)
-    ):
-        kinds = "floating, complex or int64" if transposed else "a number"
-        raise NotImplementedError(f"Expected `input` of {name} to be {kinds}, but got {x.dtype}.")
     for argument, tensor in (("weight", w), ("bias", b)):
         if tensor is not None and tensor.dtype != x.dtype:
             raise RuntimeError(
@@ -450,6 +446,27 @@ def _check_conv(name: str, x: Tensor, w: Tensor, b: Tensor | None, axes: int, gr
             raise RuntimeError(
                 f"Expected `{argument}` of {name} to be on {x.device} as `input` is, but got {tensor.device}."
             )
+
+
+_DTYPES = (
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.complex32,
+    torch.complex64,
+    torch.complex128,
+    torch.int64,
+)
+_SMALL_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.uint8)
+
+
+def _check_dtype(name: str, x: Tensor, small_integers: bool) -> None:
+    if x.dtype not in _DTYPES and not (small_integers and x.dtype in _SMALL_INTEGERS):
+        more = ", or a smaller integer without dilation" if "transpose" not in name else ""
+        raise NotImplementedError(
+            f"Expected `input` of {name} to be floating, complex or int64{more}, but got {x.dtype}."
+        )
 
 
 def _conv_nd(
@@ -475,6 +492,7 @@ def _conv_nd(
     kernel = tuple(w.shape[2:])
     strides = to_sizes(stride, axes, "stride", least=1)
     dilations = to_sizes(dilation, axes, "dilation", least=1)
+    _check_dtype(name, x, small_integers=all(d == 1 for d in dilations))
     pads = conv_pads(padding, kernel, strides, dilations)
     for i, (n, e) in enumerate(zip(x.shape[2:], window_span(kernel, dilations), strict=True)):
         if n + pads[i] + pads[axes + i] < e:
@@ -518,6 +536,7 @@ def _conv_transpose_nd(
     _check_conv(name, x, w, b, axes, groups, transposed=True)
     strides = to_sizes(stride, axes, "stride", least=1)
     dilations = to_sizes(dilation, axes, "dilation", least=1)
+    _check_dtype(name, x, small_integers=False)
     rest = to_sizes(output_padding, axes, "output_padding")
     if isinstance(padding, str):
         raise TypeError(f"Expected `padding` of {name} to be made of integers, but got {padding!r}.")
@@ -532,8 +551,8 @@ def _conv_transpose_nd(
     least = 0 if x.shape[0] == 0 else 1
     if any(n == 0 for n in x.shape[2:]) or any(n < least for n in out):
         raise RuntimeError(
-            f"Expected `input` of {name} to be large enough for an output, but spatial size {tuple(x.shape[2:])} "
-            f"would give {show(out)}."
+            f"Expected `input` of {name} to be large enough for an output, but got spatial size "
+            f"{tuple(x.shape[2:])}, which would give {show(out)}."
         )
     y = conv_transpose(x, w, b, strides, pads, dilations, groups, rest)
     return y if is_batched else y.squeeze(0)

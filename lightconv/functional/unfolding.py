@@ -109,6 +109,17 @@ def _geometry(
     )
 
 
+_DTYPES = (
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.complex64,
+    torch.complex128,
+    torch.bool,
+)
+
+
 def _axes(kernel_size: Any) -> int:
     return (
         2 if isinstance(kernel_size, (int, torch.SymInt)) or not hasattr(kernel_size, "__len__") else len(kernel_size)
@@ -118,8 +129,10 @@ def _axes(kernel_size: Any) -> int:
 def _check(name: str, x: Tensor, dims: int) -> tuple[Tensor, bool]:
     if not isinstance(x, Tensor):
         raise TypeError(f"Expected `input` of {name} to be a tensor, but got {show(x)}.")
-    if not (x.is_floating_point() or x.dtype in (torch.bool, torch.complex64, torch.complex128)):
-        raise NotImplementedError(f"Expected `input` of {name} to be floating, complex or bool, but got {x.dtype}.")
+    if x.dtype not in _DTYPES:
+        raise NotImplementedError(
+            f"Expected `input` of {name} to be float16 to float64, complex64, complex128 or bool, but got {x.dtype}."
+        )
     if x.dim() not in (dims - 1, dims) or 0 in x.shape[x.dim() - dims + 1 :]:
         raise RuntimeError(
             f"Expected `input` of {name} to have {dims - 1} (unbatched) or {dims} (batched) dimensions, none but the "
