@@ -330,7 +330,7 @@ def resamplings():
                 yield from ((mode, n, {**options, "antialias": True}) for options in SIZES + FACTORS)
 
 
-@pytest.mark.parametrize(("mode", "n", "options"), resamplings(), ids=str)
+@pytest.mark.parametrize(("mode", "n", "options"), list(resamplings()), ids=str)
 def test_interpolate(mode, n, options):
     name = MODES[mode][0]
     x = rand(2, 2, *SPATIAL[n])

@@ -1,0 +1,23 @@
+"""Shared by all tests: the option that says who is tested, one thread, and how hypothesis draws."""
+
+import pytest
+from contract import Subject, subject
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "here", deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
+settings.load_profile("here")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--subject",
+        default="lightconv",
+        help="whose functions and Modules the contract tests run: lightconv, or torch to test the tests",
+    )
+
+
+@pytest.fixture(scope="session", name="subject")
+def the_subject(request: pytest.FixtureRequest) -> Subject:
+    return subject(request.config.getoption("--subject"))
