@@ -25,8 +25,10 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from lightconv.functional.dispatch import Operation, accumulation_dtype, cast_for_autocast
 from lightconv.functional.geometry import (
+    FLOATING,
     Sizes,
     batched,
+    check_dtype,
     conv_output_size,
     conv_pads,
     conv_transpose_output_size,
@@ -448,25 +450,8 @@ def _check_conv(name: str, x: Tensor, w: Tensor, b: Tensor | None, axes: int, gr
             )
 
 
-_DTYPES = (
-    torch.float16,
-    torch.bfloat16,
-    torch.float32,
-    torch.float64,
-    torch.complex32,
-    torch.complex64,
-    torch.complex128,
-    torch.int64,
-)
-_SMALL_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.uint8)
-
-
-def _check_dtype(name: str, x: Tensor, small_integers: bool) -> None:
-    if x.dtype not in _DTYPES and not (small_integers and x.dtype in _SMALL_INTEGERS):
-        more = ", or a smaller integer without dilation" if "transpose" not in name else ""
-        raise NotImplementedError(
-            f"Expected `input` of {name} to be floating, complex or int64{more}, but got {x.dtype}."
-        )
+_DTYPES = (*FLOATING, torch.complex128, torch.complex64, torch.complex32, torch.int64)
+_UNDILATED_DTYPES = (*_DTYPES, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def _conv_nd(
@@ -492,7 +477,7 @@ def _conv_nd(
     kernel = tuple(w.shape[2:])
     strides = to_sizes(stride, axes, "stride", least=1)
     dilations = to_sizes(dilation, axes, "dilation", least=1)
-    _check_dtype(name, x, small_integers=all(d == 1 for d in dilations))
+    check_dtype(x, name, _UNDILATED_DTYPES if all(d == 1 for d in dilations) else _DTYPES)
     pads = conv_pads(padding, kernel, strides, dilations)
     for i, (n, e) in enumerate(zip(x.shape[2:], window_span(kernel, dilations), strict=True)):
         if n + pads[i] + pads[axes + i] < e:
@@ -536,7 +521,7 @@ def _conv_transpose_nd(
     _check_conv(name, x, w, b, axes, groups, transposed=True)
     strides = to_sizes(stride, axes, "stride", least=1)
     dilations = to_sizes(dilation, axes, "dilation", least=1)
-    _check_dtype(name, x, small_integers=False)
+    check_dtype(x, name, _DTYPES)
     rest = to_sizes(output_padding, axes, "output_padding")
     if isinstance(padding, str):
         raise TypeError(f"Expected `padding` of {name} to be made of integers, but got {padding!r}.")

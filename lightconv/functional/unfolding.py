@@ -10,7 +10,16 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from lightconv.functional.dispatch import Operation, accumulation_dtype
-from lightconv.functional.geometry import Sizes, conv_output_size, numel, show, to_sizes, window_span
+from lightconv.functional.geometry import (
+    FLOATING,
+    Sizes,
+    check_dtype,
+    conv_output_size,
+    numel,
+    show,
+    to_sizes,
+    window_span,
+)
 from lightconv.functional.windows import overlap_add, padded_size, windows, zero_pad
 
 __all__ = ["fold", "unfold"]
@@ -109,17 +118,6 @@ def _geometry(
     )
 
 
-_DTYPES = (
-    torch.float16,
-    torch.bfloat16,
-    torch.float32,
-    torch.float64,
-    torch.complex64,
-    torch.complex128,
-    torch.bool,
-)
-
-
 def _axes(kernel_size: Any) -> int:
     return (
         2 if isinstance(kernel_size, (int, torch.SymInt)) or not hasattr(kernel_size, "__len__") else len(kernel_size)
@@ -129,10 +127,7 @@ def _axes(kernel_size: Any) -> int:
 def _check(name: str, x: Tensor, dims: int) -> tuple[Tensor, bool]:
     if not isinstance(x, Tensor):
         raise TypeError(f"Expected `input` of {name} to be a tensor, but got {show(x)}.")
-    if x.dtype not in _DTYPES:
-        raise NotImplementedError(
-            f"Expected `input` of {name} to be float16 to float64, complex64, complex128 or bool, but got {x.dtype}."
-        )
+    check_dtype(x, name, (*FLOATING, torch.complex128, torch.complex64, torch.bool))
     if x.dim() not in (dims - 1, dims) or 0 in x.shape[x.dim() - dims + 1 :]:
         raise RuntimeError(
             f"Expected `input` of {name} to have {dims - 1} (unbatched) or {dims} (batched) dimensions, none but the "
