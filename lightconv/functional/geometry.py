@@ -30,7 +30,8 @@ def show(value: object) -> str:
     return text if len(text) < 80 else text[:77] + "..."
 
 
-def _integer(value: Any, name: str) -> int:
+def to_integer(value: Any, name: str) -> int:
+    """`value` if it is an integer, no bool among them."""
     if type(value) is int or isinstance(value, torch.SymInt):
         return value  # type: ignore[return-value]
     if isinstance(value, (bool, float, str)) or value is None:
@@ -48,13 +49,13 @@ def to_sizes(value: Any, spatial: int, name: str, least: int = 0) -> Sizes:
     ((3, 3), (1, 2))
     """
     if isinstance(value, Sequence) and not isinstance(value, str):
-        sizes = tuple(_integer(v, name) for v in value)
+        sizes = tuple(to_integer(v, name) for v in value)
         if len(sizes) == 1:
             sizes *= spatial
         if len(sizes) != spatial:
             _wrong_sizes(value, spatial, name, least)
     else:
-        sizes = (_integer(value, name),) * spatial
+        sizes = (to_integer(value, name),) * spatial
     for size in sizes:
         if size < least:
             _wrong_sizes(value, spatial, name, least)
@@ -69,7 +70,7 @@ def _wrong_sizes(value: Any, spatial: int, name: str, least: int) -> NoReturn:
 
 def to_groups(groups: Any) -> int:
     """`groups` as a positive integer."""
-    groups = _integer(groups, "groups")
+    groups = to_integer(groups, "groups")
     if groups < 1:
         raise RuntimeError(f"Expected `groups` to be a positive integer, but got {groups}.")
     return groups
