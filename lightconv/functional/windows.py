@@ -71,6 +71,7 @@ def overlap_add(
 
     Returns (*shape, *size). One tap after the other, hence deterministic on every device.
     """
+    disjoint = all(s >= e for s, e in zip(stride, window_span(kernel, dilation), strict=True))
     total: Tensor | None = None
     for number, tap in enumerate(taps(kernel)):
         piece = part(number)
@@ -80,7 +81,10 @@ def overlap_add(
         else:
             if total is None:
                 total = piece.new_zeros((*shape, *size))
-            total[tap_slices(tap, out, stride, dilation)] += piece
+            if disjoint:
+                total[tap_slices(tap, out, stride, dilation)] = piece
+            else:
+                total[tap_slices(tap, out, stride, dilation)] += piece
     assert total is not None
     return total
 

@@ -1,0 +1,645 @@
+"""Max-pooling in any number of dimensions: the largest element of every window.
+
+A maximum passes its gradient to the one element that won. All that its derivatives need, to any order, is
+therefore the number of the winning tap of each window, one byte for kernels of up to 128 elements: the gradient
+is spread over the winners' places (`max_pool_spread`), and the gradient of that is collected from there
+(`max_pool_collect`).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+from lightconv.functional.dispatch import Operation, accumulation_dtype, float32_for_autocast
+from lightconv.functional.geometry import (
+    FLOATING,
+    Sizes,
+    batched,
+    check_dtype,
+    check_not_empty,
+    memory_format,
+    numel,
+    pool_output_size,
+    window_span,
+)
+from lightconv.functional.maxima import Reader, largest, winners, winners_fast
+from lightconv.functional.planes import pick, place, planes
+from lightconv.functional.pooling import along, crop, fitted_pads, pool_geometry
+from lightconv.functional.windows import overlap_add, padded_size, tap_slices, taps, zero_pad
+
+__all__ = [
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "max_pool3d",
+    "max_pool3d_with_indices",
+]
+
+
+# --- the definition, and the same plane by plane ----------------------------------------------------------------
+
+
+def _lowest(dtype: torch.dtype) -> float:
+    return -torch.inf if dtype.is_floating_point else torch.iinfo(dtype).min
+
+
+def _number_dtype(kernel: Sizes) -> torch.dtype:
+    return torch.int8 if numel(kernel) <= 128 else torch.int32
+
+
+def _first_taps(out: int, stride: int, low: int, dilation: int, like: Tensor) -> Tensor:
+    """The first tap, along one axis, with which each window reads the input and not the padding before it."""
+    missing = low - stride * torch.arange(out, device=like.device)
+    return (missing.clamp(min=0) + dilation - 1) // dilation
+
+
+def _readers(x: Tensor, out: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> list[Reader]:
+    """How windows read the padded input; the elements' numbers are those of the taps, in row order."""
+    axes = len(kernel)
+    dtype = _number_dtype(kernel)
+
+    def reader(axis: int) -> Reader:
+        step = numel(kernel[axis + 1 :])
+        first = slice(None), slice(None), *(slice(None),) * axis
+
+        def read(t: Tensor, tap: int) -> Tensor:
+            start = dilation[axis] * tap
+            return t[(*first, slice(start, start + stride[axis] * (out[axis] - 1) + 1, stride[axis]))]
+
+        def number(tap: int) -> int | Tensor:
+            if tap or not pads[axis]:
+                return tap * step
+            firsts = _first_taps(out[axis], stride[axis], pads[axis], dilation[axis], x) * step
+            return along(axis, axes, firsts.to(dtype))
+
+        return Reader(kernel[axis], read, number)
+
+    return [reader(axis) for axis in range(axes)]
+
+
+def _max_size(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Sizes:
+    return pool_output_size(tuple(x.shape[2:]), kernel, stride, pads, dilation, ceil_mode)
+
+
+def _max_shape(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor:
+    out = _max_size(x, kernel, stride, pads, dilation, ceil_mode)
+    return x.new_empty((*x.shape[:2], *out)).contiguous(memory_format=memory_format(x))
+
+
+def _winners_shape(
+    x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
+    y = _max_shape(x, kernel, stride, pads, dilation, ceil_mode)
+    return y, torch.empty_like(y, dtype=_number_dtype(kernel))
+
+
+def _indices_shape(
+    x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
+    y = _max_shape(x, kernel, stride, pads, dilation, ceil_mode)
+    return y, torch.empty_like(y, dtype=torch.int64)
+
+
+def _winners_definition(
+    x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
+    out = _max_size(x, kernel, stride, pads, dilation, ceil_mode)
+    pads = fitted_pads(tuple(x.shape[2:]), out, kernel, stride, pads, dilation)
+    readers = _readers(x, out, kernel, stride, pads, dilation)
+    return winners(zero_pad(x, pads, _lowest(x.dtype)), readers, _number_dtype(kernel))
+
+
+def _max_definition(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor:
+    return _winners_definition(x, kernel, stride, pads, dilation, ceil_mode)[0]
+
+
+def _indices_definition(
+    x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
+    y, won = _winners_definition(x, kernel, stride, pads, dilation, ceil_mode)
+    return y, _indices(won, tuple(x.shape[2:]), kernel, stride, pads, dilation)
+
+
+def _max_run(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor:
+    y = _max_shape(x, kernel, stride, pads, dilation, ceil_mode)
+    out = tuple(y.shape[2:])
+    pads = fitted_pads(tuple(x.shape[2:]), out, kernel, stride, pads, dilation)
+    readers = _readers(x, out, kernel, stride, pads, dilation)
+    for part in planes(tuple(x.shape), 2 * numel(x.shape[2:]) * x.element_size()):
+        y[part] = largest(zero_pad(x[part], pads, _lowest(x.dtype)), readers)
+    return y
+
+
+def _winners_run(
+    x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
+    y, won = _winners_shape(x, kernel, stride, pads, dilation, ceil_mode)
+    out = tuple(y.shape[2:])
+    pads = fitted_pads(tuple(x.shape[2:]), out, kernel, stride, pads, dilation)
+    readers = _readers(x, out, kernel, stride, pads, dilation)
+    for part in planes(tuple(x.shape), 3 * numel(x.shape[2:]) * x.element_size()):
+        y[part], won[part] = winners_fast(zero_pad(x[part], pads, _lowest(x.dtype)), readers, won.dtype)
+    return y, won
+
+
+def _indices_run(
+    x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
+    y, won = _winners_run(x, kernel, stride, pads, dilation, ceil_mode)
+    return y, _indices(won, tuple(x.shape[2:]), kernel, stride, pads, dilation)
+
+
+def _indices(won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Tensor:
+    """The index into a plane of `size`, in row order, of each winner."""
+    axes = len(kernel)
+    start: Tensor | int = 0
+    offset: Tensor | int = 0
+    for axis in range(axes):
+        step = numel(size[axis + 1 :])
+        corner = torch.arange(won.shape[2 + axis], device=won.device) * stride[axis] - pads[axis]
+        start = start + along(axis, axes, corner * step)
+        inner = torch.arange(kernel[axis], device=won.device) * dilation[axis]
+        offset = offset + along(axis, axes, inner * step)
+    assert isinstance(offset, Tensor)
+    return offset.flatten()[won.to(torch.int32)] + start
+
+
+def _max_aten(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor:
+    function = getattr(torch.nn.functional, f"max_pool{len(kernel)}d")
+    return function(x, kernel, stride, pads[: len(kernel)], dilation, ceil_mode)
+
+
+def _indices_aten(
+    x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
+    function = getattr(torch.nn.functional, f"max_pool{len(kernel)}d_with_indices")
+    return function(x, kernel, stride, pads[: len(kernel)], dilation, ceil_mode)
+
+
+def _winners_aten(
+    x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor]:
+    y, indices = _indices_aten(x, kernel, stride, pads, dilation, ceil_mode)
+    axes = len(kernel)
+    won = torch.zeros_like(indices)
+    for axis in range(axes):
+        corner = torch.arange(y.shape[2 + axis], device=x.device) * stride[axis] - pads[axis]
+        read = indices // numel(x.shape[3 + axis :]) % x.shape[2 + axis]
+        won += (read - along(axis, axes, corner)) // dilation[axis] * numel(kernel[axis + 1 :])
+    return y, won.to(_number_dtype(kernel))
+
+
+# --- the gradient, and the gradient's gradient ------------------------------------------------------------------
+
+
+def _spread_shape(
+    g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
+) -> Tensor:
+    return g.new_empty((*g.shape[:2], *size)).contiguous(memory_format=memory_format(g))
+
+
+def _spread_definition(
+    g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
+) -> Tensor:
+    lead, out = tuple(g.shape[:2]), tuple(g.shape[2:])
+    exact = g.to(accumulation_dtype(g.dtype))
+    pads = fitted_pads(size, out, kernel, stride, pads, dilation)
+    total = overlap_add(
+        lambda tap: torch.where(won == tap, exact, 0),
+        lead,
+        out,
+        padded_size(size, pads),
+        kernel,
+        stride,
+        dilation,
+    )
+    return crop(total, pads).to(g.dtype)
+
+
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+# from so many taps on, adding at indices is faster than going through the taps
+_MANY_TAPS = 9
+
+
+def _spread_run(
+    g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
+) -> Tensor:
+    out = tuple(g.shape[2:])
+    fitted = fitted_pads(size, out, kernel, stride, pads, dilation)
+    whole = padded_size(size, fitted)
+    disjoint = all(s >= e for s, e in zip(stride, window_span(kernel, dilation), strict=True))
+    exact = g.dtype if disjoint else accumulation_dtype(g.dtype)
+    direct = exact == g.dtype and not any(fitted)
+    by_index = numel(kernel) >= _MANY_TAPS and g.device.type == "cpu"
+    y = _spread_shape(g, won, size, kernel, stride, pads, dilation)
+    if direct:
+        y.zero_()
+    for part in planes(tuple(g.shape), 2 * numel(whole) * exact.itemsize):
+        if by_index:
+            indices = _indices(won[part], whole, kernel, stride, (0,) * len(fitted), dilation)
+            y[part] = crop(place(g[part], indices, whole), fitted)
+            continue
+        piece = g[part].to(exact)
+        total = y[part] if direct else piece.new_zeros((*piece.shape[:2], *whole))
+        _add_winners(total, piece, won[part], kernel, stride, dilation, disjoint)
+        if not direct:
+            y[part] = crop(total, fitted)
+    return y
+
+
+def _add_winners(
+    total: Tensor, g: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes, disjoint: bool
+) -> None:
+    """Add each element of `g` to `total` where its window's winner is.
+
+    Elements that did not win are masked out bit by bit, which on a CPU is many times faster than torch.where.
+    """
+    bits = _BITS[g.element_size()]
+    g = g.view(bits)
+    sign = 8 * won.element_size() - 1
+    for number, tap in enumerate(taps(kernel)):
+        mask = won ^ number
+        mask -= 1
+        mask >>= sign
+        mask = mask.to(bits)
+        target = total[tap_slices(tap, tuple(g.shape[2:]), stride, dilation)]
+        if disjoint:
+            torch.bitwise_and(mask, g, out=target.view(bits))
+        else:
+            mask &= g
+            target += mask.view(total.dtype)
+
+
+def _collect_shape(h: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Tensor:
+    return torch.empty_like(won, dtype=h.dtype)
+
+
+def _collect_definition(h: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Tensor:
+    out = tuple(won.shape[2:])
+    h = zero_pad(h, fitted_pads(tuple(h.shape[2:]), out, kernel, stride, pads, dilation))
+    y: Tensor | None = None
+    for number, tap in enumerate(taps(kernel)):
+        value = h[tap_slices(tap, out, stride, dilation)]
+        y = value if y is None else torch.where(won == number, value, y)
+    assert y is not None
+    return y
+
+
+def _collect_run(h: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Tensor:
+    size, out = tuple(h.shape[2:]), tuple(won.shape[2:])
+    y = _collect_shape(h, won, kernel, stride, pads, dilation)
+    pads = fitted_pads(size, out, kernel, stride, pads, dilation)
+    whole = padded_size(size, pads)
+    for part in planes(tuple(won.shape), 3 * numel(whole) * h.element_size()):
+        indices = _indices(won[part], whole, kernel, stride, (0,) * len(pads), dilation)
+        y[part] = pick(zero_pad(h[part], pads), indices)
+    return y
+
+
+def _save_winners(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, *geometry, _ = inputs
+    ctx.save_for_backward(output[1])
+    ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
+    ctx.size, ctx.geometry = tuple(x.shape[2:]), geometry
+
+
+def _winners_gradient(ctx: Any, g: Tensor | None, _: Any) -> tuple[Any, ...]:
+    (won,) = ctx.saved_tensors
+    spread = None if g is None else max_pool_spread(g, won, ctx.size, *ctx.geometry)
+    return spread, None, None, None, None, None
+
+
+def _save_input(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    x, *ctx.geometry = inputs
+    ctx.save_for_backward(x)
+    if isinstance(output, tuple):
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+
+
+def _max_gradient(ctx: Any, g: Tensor | None, _: Any = None) -> tuple[Any, ...]:
+    (x,) = ctx.saved_tensors
+    if g is None:
+        return None, None, None, None, None, None
+    _, won = max_pool_winners(x.detach(), *ctx.geometry)
+    return max_pool_spread(g, won, tuple(x.shape[2:]), *ctx.geometry[:-1]), None, None, None, None, None
+
+
+def _save_spread(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, won, _, *ctx.geometry = inputs
+    ctx.save_for_backward(won)
+
+
+def _spread_gradient(ctx: Any, h: Tensor) -> tuple[Any, ...]:
+    (won,) = ctx.saved_tensors
+    return max_pool_collect(h, won, *ctx.geometry), None, None, None, None, None, None
+
+
+def _save_collect(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    h, won, *ctx.geometry = inputs
+    ctx.save_for_backward(won)
+    ctx.size = tuple(h.shape[2:])
+
+
+def _collect_gradient(ctx: Any, g: Tensor) -> tuple[Any, ...]:
+    (won,) = ctx.saved_tensors
+    return max_pool_spread(g, won, ctx.size, *ctx.geometry), None, None, None, None, None
+
+
+_WINDOWS = "SymInt[] kernel, SymInt[] stride, SymInt[] pads, SymInt[] dilation"
+
+max_pool: Operation = Operation(
+    "max_pool",
+    f"(Tensor input, {_WINDOWS}, bool ceil_mode) -> Tensor",
+    definition=_max_definition,
+    shape=_max_shape,
+    run=_max_run,
+    save=_save_input,
+    gradient=_max_gradient,
+    aten=_max_aten,
+)
+"""The maxima alone."""
+
+max_pool_with_indices: Operation = Operation(
+    "max_pool_with_indices",
+    f"(Tensor input, {_WINDOWS}, bool ceil_mode) -> (Tensor, Tensor)",
+    definition=_indices_definition,
+    shape=_indices_shape,
+    run=_indices_run,
+    save=_save_input,
+    gradient=_max_gradient,
+    aten=_indices_aten,
+)
+"""The maxima and their int64 indices into each plane: what exported graphs show."""
+
+max_pool_winners: Operation = Operation(
+    "max_pool_winners",
+    f"(Tensor input, {_WINDOWS}, bool ceil_mode) -> (Tensor, Tensor)",
+    definition=_winners_definition,
+    shape=_winners_shape,
+    run=_winners_run,
+    save=_save_winners,
+    gradient=_winners_gradient,
+    aten=_winners_aten,
+)
+"""The maxima and the number of each window's winning tap, which is all that is saved for the gradient."""
+
+max_pool_spread: Operation = Operation(
+    "max_pool_spread",
+    f"(Tensor grad, Tensor winners, SymInt[] size, {_WINDOWS}) -> Tensor",
+    definition=_spread_definition,
+    shape=_spread_shape,
+    run=_spread_run,
+    save=_save_spread,
+    gradient=_spread_gradient,
+)
+"""The gradient of max-pooling: every element of `grad` added to the place of its window's winner."""
+
+max_pool_collect: Operation = Operation(
+    "max_pool_collect",
+    f"(Tensor input, Tensor winners, {_WINDOWS}) -> Tensor",
+    definition=_collect_definition,
+    shape=_collect_shape,
+    run=_collect_run,
+    save=_save_collect,
+    gradient=_collect_gradient,
+)
+"""The adjoint of that: the input at the places of the windows' winners."""
+
+
+# --- the public functions ---------------------------------------------------------------------------------------
+
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def _max_pool_nd(
+    function: Any,
+    axes: int,
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: Any,
+    return_indices: Any,
+    with_indices: bool = False,
+) -> Any:
+    name = function.__name__
+    if has_torch_function_unary(x):
+        return handle_torch_function(
+            function,
+            (x,),
+            x,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            ceil_mode=ceil_mode,
+            return_indices=return_indices,
+        )
+    x, is_batched = batched(x, axes, name)
+    with_indices = with_indices or bool(return_indices)
+    if axes == 3 and not with_indices:
+        x = float32_for_autocast(x)
+    check_dtype(x, name, FLOATING if axes == 1 and not with_indices else FLOATING + _INTEGERS)
+    check_not_empty(x, name)
+    windows = pool_geometry(name, x, kernel_size, stride, padding, dilation, ceil_mode)
+    if torch.compiler.is_exporting():
+        y, indices = max_pool_with_indices(x, *windows) if with_indices else (max_pool(x, *windows), None)
+    elif with_indices or (x.requires_grad and torch.is_grad_enabled()):
+        y, won = max_pool_winners(x, *windows)
+        indices = _indices(won, tuple(x.shape[2:]), *windows[:-1]) if with_indices else None
+    else:
+        y, indices = max_pool(x, *windows), None
+    if not is_batched:
+        y, indices = y.squeeze(0), None if indices is None else indices.squeeze(0)
+    return y if indices is None else (y, indices)
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """1-D max-pooling: the largest element of every window.
+
+        y[n, c, o] = max over t of  x[n, c, stride * o + dilation * t - padding]
+
+    Of equal maxima the first in row order is the one: it has the index and gets the whole gradient. A window with
+    NaN in it gives NaN, and the last one's index. Source: *Understanding Deep Learning*, section 10.4.1. Same meaning
+    as `torch.nn.functional.max_pool1d`, `ceil_mode` before `return_indices` included.
+
+    Args:
+        input: (N, C, L), or without N. Floating, or integers with `return_indices`.
+        kernel_size: size of the windows.
+        stride: steps from one window to the next, in elements; `kernel_size` if not given.
+        padding: elements of -inf at both ends of each axis, at most half of `kernel_size`.
+        dilation: steps between the elements of a window.
+        ceil_mode: keep a last window that reaches beyond the high end, if it starts within input or padding.
+        return_indices: also return where the maxima were.
+
+    Returns:
+        (N, C, L_out), with out = floor((in + 2 padding - dilation (k - 1) - 1) / stride) + 1 (`ceil_mode`: the
+        ceiling). With `return_indices` also an int64 tensor of that shape: the index into the plane (L) of each
+        maximum, as `max_unpool1d` takes it.
+
+    Raises:
+        RuntimeError: for shapes or numbers that do not fit together, or a dtype that torch does not pool.
+        TypeError: for arguments of another type.
+
+    >>> x = torch.tensor([[[3.0, 1.0, 4.0, 1.0, 5.0]]])
+    >>> max_pool1d(x, 2)
+    tensor([[[3., 4.]]])
+    >>> max_pool1d(x, 2, ceil_mode=True, return_indices=True)
+    (tensor([[[3., 4., 5.]]]), tensor([[[0, 2, 4]]]))
+    """
+    return _max_pool_nd(max_pool1d, 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool1d_with_indices(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`max_pool1d` with its indices, whatever `return_indices` says.
+
+    >>> max_pool1d_with_indices(torch.tensor([[[3.0, 1.0, 1.0, 4.0]]]), 2)
+    (tensor([[[3., 4.]]]), tensor([[[0, 3]]]))
+    """
+    return _max_pool_nd(
+        max_pool1d_with_indices, 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, True
+    )
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """2-D max-pooling: the largest element of every window.
+
+        y[n, c, o] = max over t of  x[n, c, stride * o + dilation * t - padding]
+
+    Of equal maxima the first in row order is the one: it has the index and gets the whole gradient. A window with
+    NaN in it gives NaN, and the last one's index. Source: *Understanding Deep Learning*, section 10.4.1. Same meaning
+    as `torch.nn.functional.max_pool2d`, `ceil_mode` before `return_indices` included.
+
+    Args:
+        input: (N, C, H, W), or without N. Floating or integers.
+        kernel_size: size of the windows.
+        stride: steps from one window to the next, in elements; `kernel_size` if not given.
+        padding: elements of -inf at both ends of each axis, at most half of `kernel_size`.
+        dilation: steps between the elements of a window.
+        ceil_mode: keep a last window that reaches beyond the high end, if it starts within input or padding.
+        return_indices: also return where the maxima were.
+
+    Returns:
+        (N, C, H_out, W_out), with out = floor((in + 2 padding - dilation (k - 1) - 1) / stride) + 1 (`ceil_mode`: the
+        ceiling). With `return_indices` also an int64 tensor of that shape: the index into the plane (H, W) of each
+        maximum, as `max_unpool2d` takes it.
+
+    Raises:
+        RuntimeError: for shapes or numbers that do not fit together, or a dtype that torch does not pool.
+        TypeError: for arguments of another type.
+
+    >>> x = torch.tensor([[[[1.0, 3.0, 5.0, 3.0], [6.0, 2.0, 0.0, 8.0], [4.0, 6.0, 1.0, 4.0], [2.0, 8.0, 0.0, 3.0]]]])
+    >>> max_pool2d(x, 2)
+    tensor([[[[6., 8.],
+              [8., 4.]]]])
+    """
+    return _max_pool_nd(max_pool2d, 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`max_pool2d` with its indices, whatever `return_indices` says.
+
+    >>> max_pool2d_with_indices(torch.tensor([[[[1.0, 3.0], [6.0, 2.0]]]]), 2)
+    (tensor([[[[6.]]]]), tensor([[[[2]]]]))
+    """
+    return _max_pool_nd(
+        max_pool2d_with_indices, 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, True
+    )
+
+
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """3-D max-pooling: the largest element of every window.
+
+        y[n, c, o] = max over t of  x[n, c, stride * o + dilation * t - padding]
+
+    Of equal maxima the first in row order is the one: it has the index and gets the whole gradient. A window with
+    NaN in it gives NaN, and the last one's index. Source: *Understanding Deep Learning*, section 10.4.1. Same meaning
+    as `torch.nn.functional.max_pool3d`, `ceil_mode` before `return_indices` included.
+
+    Args:
+        input: (N, C, D, H, W), or without N. Floating or integers.
+        kernel_size: size of the windows.
+        stride: steps from one window to the next, in elements; `kernel_size` if not given.
+        padding: elements of -inf at both ends of each axis, at most half of `kernel_size`.
+        dilation: steps between the elements of a window.
+        ceil_mode: keep a last window that reaches beyond the high end, if it starts within input or padding.
+        return_indices: also return where the maxima were.
+
+    Returns:
+        (N, C, D_out, H_out, W_out), with out = floor((in + 2 padding - dilation (k - 1) - 1) / stride) + 1
+        (`ceil_mode`: the ceiling). With `return_indices` also an int64 tensor of that shape: the index into the plane
+        (D, H, W) of each maximum, as `max_unpool3d` takes it.
+
+    Raises:
+        RuntimeError: for shapes or numbers that do not fit together, or a dtype that torch does not pool.
+        TypeError: for arguments of another type.
+
+    >>> max_pool3d(torch.randn(2, 4, 8, 16, 16), 3, stride=2, padding=1).shape
+    torch.Size([2, 4, 4, 8, 8])
+    """
+    return _max_pool_nd(max_pool3d, 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d_with_indices(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`max_pool3d` with its indices, whatever `return_indices` says.
+
+    >>> max_pool3d_with_indices(torch.arange(8.0).reshape(1, 1, 2, 2, 2), 2)
+    (tensor([[[[[7.]]]]]), tensor([[[[[7]]]]]))
+    """
+    return _max_pool_nd(
+        max_pool3d_with_indices, 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, True
+    )

@@ -1,0 +1,91 @@
+"""Planes: the elements of one channel of one sample. Pooling treats each plane by itself.
+
+Within a plane elements are numbered in row order, as torch counts the indices of max-pooling.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightconv.functional.dispatch import Operation, accumulation_dtype, workspace_bytes
+from lightconv.functional.geometry import Sizes, numel, tiles
+
+
+def planes(shape: Sizes, bytes_per_plane: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of the batch and of the channels of (N, C, ...) that cover it, each within the workspace."""
+    yield from tiles(shape[0], shape[1], bytes_per_plane, workspace_bytes())
+
+
+def _pick_definition(x: Tensor, indices: Tensor) -> Tensor:
+    return x.flatten(2).gather(2, indices.flatten(2)).reshape(indices.shape)
+
+
+def _pick_shape(x: Tensor, indices: Tensor) -> Tensor:
+    return x.new_empty(indices.shape)
+
+
+def _save_pick(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, indices = inputs
+    ctx.save_for_backward(indices)
+    ctx.size = tuple(x.shape[2:])
+
+
+def _pick_gradient(ctx: Any, g: Tensor) -> tuple[Any, ...]:
+    (indices,) = ctx.saved_tensors
+    return place(g, indices, ctx.size), None
+
+
+def _place_definition(g: Tensor, indices: Tensor, size: Sizes) -> Tensor:
+    lead = tuple(g.shape[:2])
+    exact = accumulation_dtype(g.dtype)
+    total = g.new_zeros((*lead, numel(size)), dtype=exact)
+    return total.scatter_add(2, indices.flatten(2), g.flatten(2).to(exact)).reshape(*lead, *size).to(g.dtype)
+
+
+def _place_shape(g: Tensor, indices: Tensor, size: Sizes) -> Tensor:
+    return g.new_empty((*g.shape[:2], *size))
+
+
+def _place_run(g: Tensor, indices: Tensor, size: Sizes) -> Tensor:
+    if g.device.type == "cpu":
+        return _place_definition(g, indices, size)
+    # scatter_add of other devices adds in any order; this sorts first
+    lead, count = tuple(g.shape[:2]), numel(size)
+    first = torch.arange(numel(lead), device=g.device).mul_(count).reshape(*lead, 1)
+    exact = accumulation_dtype(g.dtype)
+    total = g.new_zeros(numel(lead) * count, dtype=exact)
+    total.index_put_(((indices.flatten(2) + first).flatten(),), g.flatten().to(exact), accumulate=True)
+    return total.reshape(*lead, *size).to(g.dtype)
+
+
+def _save_place(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[1])
+
+
+def _place_gradient(ctx: Any, h: Tensor) -> tuple[Any, ...]:
+    (indices,) = ctx.saved_tensors
+    return pick(h, indices), None, None
+
+
+pick: Operation = Operation(
+    "pick",
+    "(Tensor input, Tensor indices) -> Tensor",
+    definition=_pick_definition,
+    shape=_pick_shape,
+    save=_save_pick,
+    gradient=_pick_gradient,
+)
+"""(N, C, *size) read at (N, C, *out) indices into each plane."""
+
+place: Operation = Operation(
+    "place",
+    "(Tensor grad, Tensor indices, SymInt[] size) -> Tensor",
+    definition=_place_definition,
+    shape=_place_shape,
+    run=_place_run,
+    save=_save_place,
+    gradient=_place_gradient,
+)
+"""The adjoint of `pick`: every element of (N, C, *out) added at its index into a plane of `size`."""
