@@ -8,13 +8,38 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lightconv import data, deploy, functional, nn, reference, tasks, training
+    from lightconv import data, deploy, functional, nn, reference, surgery, tasks, training
     from lightconv.functional.dispatch import backend, workspace
+    from lightconv.surgery.compose import compose
+    from lightconv.surgery.convert import convert, revert
+    from lightconv.surgery.matrix import conv_matrix
 
-_NAMES = {"backend": "lightconv.functional.dispatch", "workspace": "lightconv.functional.dispatch"}
-_MODULES = ("data", "deploy", "functional", "nn", "reference", "tasks", "training")
+_NAMES = {
+    "backend": "lightconv.functional.dispatch",
+    "compose": "lightconv.surgery.compose",
+    "conv_matrix": "lightconv.surgery.matrix",
+    "convert": "lightconv.surgery.convert",
+    "revert": "lightconv.surgery.convert",
+    "workspace": "lightconv.functional.dispatch",
+}
+_MODULES = ("data", "deploy", "functional", "nn", "reference", "surgery", "tasks", "training")
 
-__all__ = ["backend", "data", "deploy", "functional", "nn", "reference", "tasks", "training", "workspace"]
+__all__ = [
+    "backend",
+    "compose",
+    "conv_matrix",
+    "convert",
+    "data",
+    "deploy",
+    "functional",
+    "nn",
+    "reference",
+    "revert",
+    "surgery",
+    "tasks",
+    "training",
+    "workspace",
+]
 
 
 def __getattr__(name: str) -> Any:
