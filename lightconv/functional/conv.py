@@ -140,7 +140,7 @@ def _correlate(x: Tensor, g: Tensor, kernel: Sizes, stride: Sizes, dilation: Siz
     if x.shape[1] == g.shape[1] == groups:
         exact = accumulation_dtype(x.dtype)
         view, gradient = windows(x.to(exact), kernel, stride, dilation), g.to(exact)
-        parts = [_bias_gradient(view[(..., *tap)] * gradient) for tap in taps(kernel)]
+        parts = [bias_gradient(view[(..., *tap)] * gradient) for tap in taps(kernel)]
         return torch.stack(parts, 1).reshape(groups, 1, *kernel).to(x.dtype)
     cols = columns(x, kernel, stride, dilation, groups)
     w = _product(_grouped(g, groups), cols.transpose(1, 2))
@@ -312,12 +312,12 @@ def _conj(tensor: Tensor) -> Tensor:
     return tensor.conj() if tensor.is_complex() else tensor
 
 
-def _bias_gradient(g: Tensor) -> Tensor:
+def bias_gradient(g: Tensor) -> Tensor:
     exact = g.to(torch.complex64) if g.dtype == torch.complex32 else g  # which has no sum on a CPU
     return exact.sum(dim=(0, *range(2, g.dim()))).to(g.dtype)
 
 
-def _missing(size: Sizes, out: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Sizes:
+def output_padding_for(size: Sizes, out: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Sizes:
     """The output padding that makes a transposed convolution of `out` give exactly `size`."""
     least = conv_transpose_output_size(out, kernel, stride, pads, dilation, (0,) * len(out))
     return tuple(n - m for n, m in zip(size, least, strict=True))
@@ -334,12 +334,12 @@ def _conv_gradient(ctx: Any, g: Tensor) -> tuple[Any, ...]:
     kernel = tuple(w.shape[2:])
     grads: list[Any] = [None] * 7
     if ctx.needs_input_grad[0]:
-        rest = _missing(tuple(x.shape[2:]), tuple(g.shape[2:]), kernel, stride, pads, dilation)
+        rest = output_padding_for(tuple(x.shape[2:]), tuple(g.shape[2:]), kernel, stride, pads, dilation)
         grads[0] = conv_transpose(g, _conj(w), None, stride, pads, dilation, groups, rest)
     if ctx.needs_input_grad[1]:
         grads[1] = conv_weight(_conj(x), g, kernel, stride, pads, dilation, groups)
     if ctx.needs_input_grad[2]:
-        grads[2] = _bias_gradient(g)
+        grads[2] = bias_gradient(g)
     return tuple(grads)
 
 
@@ -353,7 +353,7 @@ def _transpose_gradient(ctx: Any, g: Tensor) -> tuple[Any, ...]:
     if ctx.needs_input_grad[1]:
         grads[1] = conv_weight(g, _conj(x), tuple(w.shape[2:]), stride, pads, dilation, groups)
     if ctx.needs_input_grad[2]:
-        grads[2] = _bias_gradient(g)
+        grads[2] = bias_gradient(g)
     return tuple(grads)
 
 
@@ -369,7 +369,7 @@ def _weight_gradient(ctx: Any, h: Tensor) -> tuple[Any, ...]:
     kernel, stride, pads, dilation, groups = ctx.geometry
     grads: list[Any] = [None] * 7
     if ctx.needs_input_grad[0]:
-        rest = _missing(tuple(x.shape[2:]), tuple(g.shape[2:]), tuple(kernel), stride, pads, dilation)
+        rest = output_padding_for(tuple(x.shape[2:]), tuple(g.shape[2:]), tuple(kernel), stride, pads, dilation)
         grads[0] = conv_transpose(_conj(g), h, None, stride, pads, dilation, groups, rest)
     if ctx.needs_input_grad[1]:
         grads[1] = conv(_conj(x), h, None, stride, pads, dilation, groups)
@@ -454,8 +454,8 @@ _DTYPES = (*FLOATING, torch.complex128, torch.complex64, torch.complex32, torch.
 _UNDILATED_DTYPES = (*_DTYPES, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
-def _conv_nd(
-    function: Any,
+def conv_arguments(
+    name: str,
     axes: int,
     x: Tensor,
     w: Tensor,
@@ -464,12 +464,8 @@ def _conv_nd(
     padding: Any,
     dilation: Any,
     groups: Any,
-) -> Tensor:
-    name = function.__name__
-    if has_torch_function((x, w, b)):
-        return handle_torch_function(
-            function, (x, w, b), x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups
-        )
+) -> tuple[tuple[Any, ...], bool]:
+    """The arguments of a public convolution, checked, as `conv` takes them, and whether the input has a batch."""
     x, is_batched = batched(x, axes, name)
     groups = to_groups(groups)
     x, w, b = cast_for_autocast(x, w, b)  # type: ignore[assignment]
@@ -485,7 +481,26 @@ def _conv_nd(
                 f"Expected `input` of {name} to be at least as large as the dilated kernel along spatial axis {i}, "
                 f"but got {n} + {pads[i] + pads[axes + i]} padding for a kernel that spans {e}."
             )
-    y = conv(x, w, b, strides, pads, dilations, groups)
+    return (x, w, b, strides, pads, dilations, groups), is_batched
+
+
+def _conv_nd(
+    function: Any,
+    axes: int,
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+) -> Tensor:
+    if has_torch_function((x, w, b)):
+        return handle_torch_function(
+            function, (x, w, b), x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups
+        )
+    arguments, is_batched = conv_arguments(function.__name__, axes, x, w, b, stride, padding, dilation, groups)
+    y = conv(*arguments)
     return y if is_batched else y.squeeze(0)
 
 

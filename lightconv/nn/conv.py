@@ -29,12 +29,14 @@ class _Conv(torch.nn.modules.conv._ConvNd):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.padding_mode == "zeros":
-            return self._function(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+            return self._compute(input, weight, bias, self.padding)
         # torch keeps the amounts as (low, high) of the last axis first
         ends = self._reversed_padding_repeated_twice
         pads = (*ends[::2][::-1], *ends[1::2][::-1])
-        padded = pad(input, pads, self.padding_mode)
-        return self._function(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
+        return self._compute(pad(input, pads, self.padding_mode), weight, bias, 0)
+
+    def _compute(self, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
+        return self._function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
 class _ConvTranspose(torch.nn.modules.conv._ConvTransposeNd):

@@ -1,0 +1,184 @@
+"""Several layers as one operation, which saves less for the backward pass than they do."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
+
+from lightconv.functional.conv import (
+    bias_gradient,
+    conv,
+    conv_arguments,
+    conv_transpose,
+    conv_weight,
+    output_padding_for,
+)
+from lightconv.functional.dispatch import Operation, workspace_bytes
+from lightconv.functional.geometry import (
+    FLOATING,
+    Sizes,
+    check_dtype,
+    conv_output_size,
+    memory_format,
+    numel,
+    tiles,
+    to_sizes,
+)
+from lightconv.functional.max_pooling import max_pool_spread, max_pool_winners
+
+__all__ = ["conv_max_pool_relu"]
+
+_NO_PADS, _ONES = (0, 0, 0, 0), (1, 1)
+
+
+def _definition(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    pool: Sizes,
+) -> tuple[Tensor, Tensor]:
+    y, won = max_pool_winners(conv(x, w, b, stride, pads, dilation, groups), pool, pool, _NO_PADS, _ONES, False)
+    return y.relu(), won
+
+
+def _shape(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    pool: Sizes,
+) -> tuple[Tensor, Tensor]:
+    size = conv_output_size(tuple(x.shape[2:]), tuple(w.shape[2:]), stride, pads, dilation)
+    out = (n // p for n, p in zip(size, pool, strict=True))
+    y = x.new_empty((x.shape[0], w.shape[0], *out)).contiguous(memory_format=memory_format(x, w))
+    return y, torch.empty_like(y, dtype=torch.int8 if numel(pool) <= 128 else torch.int32)
+
+
+def _run(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    pool: Sizes,
+) -> tuple[Tensor, Tensor]:
+    y, won = _shape(x, w, b, stride, pads, dilation, groups, pool)
+    per_sample = numel(y.shape[1:]) * numel(pool) * x.element_size()
+    for samples, _ in tiles(x.shape[0], 1, per_sample, workspace_bytes()):
+        y[samples], won[samples] = _definition(x[samples], w, b, stride, pads, dilation, groups, pool)
+    return y, won
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, w, _, *ctx.geometry = inputs
+    ctx.save_for_backward(x, w, *output)
+    ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
+
+
+def _gradient(ctx: Any, g: Tensor | None, _: Any) -> tuple[Any, ...]:
+    x, w, y, won = ctx.saved_tensors
+    stride, pads, dilation, groups, pool = ctx.geometry
+    grads: list[Any] = [None] * 8
+    if g is None:
+        return tuple(grads)
+    g = torch.where(y <= 0, 0, g)
+    kernel = tuple(w.shape[2:])
+    size = conv_output_size(tuple(x.shape[2:]), kernel, stride, pads, dilation)
+    spread = max_pool_spread(g, won, size, pool, pool, _NO_PADS, _ONES)
+    if ctx.needs_input_grad[0]:
+        rest = output_padding_for(tuple(x.shape[2:]), size, kernel, stride, pads, dilation)
+        grads[0] = conv_transpose(spread, w, None, stride, pads, dilation, groups, rest)
+    if ctx.needs_input_grad[1]:
+        grads[1] = conv_weight(x, spread, kernel, stride, pads, dilation, groups)
+    if ctx.needs_input_grad[2]:
+        grads[2] = bias_gradient(g)
+    return tuple(grads)
+
+
+_operation: Operation = Operation(
+    "conv_max_pool_relu",
+    "(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] pads, SymInt[] dilation, SymInt groups, "
+    "SymInt[] pool) -> (Tensor, Tensor)",
+    definition=_definition,
+    shape=_shape,
+    run=_run,
+    save=_save,
+    gradient=_gradient,
+)
+
+
+def conv_max_pool_relu(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    pool_size: Any = 2,
+) -> Tensor:
+    """relu(max_pool2d(conv2d(input, weight, bias, ...), pool_size)) as one operation.
+
+    The three calls save the convolution's output and 64-bit indices for the backward pass; this saves the result and
+    one byte for each of its elements. The convolution's output never exists as a whole.
+
+    Source: the block of notebook 10.5 of *Understanding Deep Learning*.
+
+    Args:
+        input: (N, C_in, H, W), or without N; floating.
+        weight: (C_out, C_in / groups, kH, kW).
+        bias: (C_out,).
+        stride: of the convolution, as for `conv2d`.
+        padding: of the convolution, as for `conv2d`.
+        dilation: of the convolution, as for `conv2d`.
+        groups: of the convolution, as for `conv2d`.
+        pool_size: size and stride of the pooling windows.
+
+    Returns:
+        (N, C_out, H_out, W_out), where H_out and W_out are the convolution's divided by `pool_size`, rounded down.
+
+    Raises:
+        RuntimeError: for shapes or numbers that do not fit together.
+        TypeError: for arguments of another type.
+
+    >>> conv_max_pool_relu(torch.randn(8, 1, 28, 28), torch.randn(10, 1, 5, 5)).shape
+    torch.Size([8, 10, 12, 12])
+    """
+    if has_torch_function((input, weight, bias)):
+        return handle_torch_function(
+            conv_max_pool_relu,
+            (input, weight, bias),
+            input,
+            weight,
+            bias,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            pool_size=pool_size,
+        )
+    arguments, is_batched = conv_arguments(
+        "conv_max_pool_relu", 2, input, weight, bias, stride, padding, dilation, groups
+    )
+    pool = to_sizes(pool_size, 2, "pool_size", least=1)
+    x, w, _, strides, pads, dilations, _ = arguments
+    check_dtype(x, "conv_max_pool_relu", FLOATING)
+    size = conv_output_size(tuple(x.shape[2:]), tuple(w.shape[2:]), strides, pads, dilations)
+    if any(n < p for n, p in zip(size, pool, strict=True)):
+        raise RuntimeError(
+            f"Expected `pool_size` of conv_max_pool_relu to be at most the convolution's output size {size}, "
+            f"but got {pool}."
+        )
+    y, _ = _operation(*arguments, pool)
+    return y if is_batched else y.squeeze(0)
