@@ -38,6 +38,8 @@ def unfold_in_n(
     d, p, s = (_spread(v, n) for v in (dilation, padding, stride))
     spatial = input.shape[2:]
     count = [(spatial[a] + 2 * p[a] - d[a] * (kernel_size[a] - 1) - 1) // s[a] + 1 for a in range(n)]
+    if min(count) < 1:
+        raise RuntimeError("the kernel is larger than the padded input")
     padded = input.new_zeros(*input.shape[:2], *(spatial[a] + 2 * p[a] for a in range(n)))
     padded[(..., *(slice(p[a], p[a] + spatial[a]) for a in range(n)))] = input
     taps = []
@@ -60,9 +62,11 @@ def fold_in_n(
     F.fold(input.new_zeros(1, 1, 1), 1, 1)  # raises for dtypes that torch does not fold
     if input.dim() == 2:
         return fold_in_n(input[None], output_size, kernel_size, dilation, padding, stride)[0]
-    channels = input.shape[1] // math.prod(kernel_size)
+    channels, rest = divmod(input.shape[1], math.prod(kernel_size))
     places = torch.arange(1, math.prod(output_size) + 1, dtype=torch.float64).reshape(1, 1, *output_size)
     where = unfold_in_n(places, kernel_size, dilation, padding, stride).long().reshape(-1)
+    if rest or input.shape[2] * math.prod(kernel_size) != len(where):
+        raise RuntimeError("the input is not made of windows")
     columns = input.reshape(input.shape[0], channels, where.shape[0])
     out = input.new_zeros(input.shape[0], channels, math.prod(output_size) + 1)  # the first collects the padding
     return out.index_add(2, where, columns)[..., 1:].reshape(input.shape[0], channels, *output_size)
