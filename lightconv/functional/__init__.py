@@ -7,6 +7,8 @@ from typing import Any
 
 import torch.nn.functional
 
+from lightconv.functional.avg_pooling import avg_pool1d, avg_pool2d, avg_pool3d
+from lightconv.functional.blocks import conv_max_pool_relu
 from lightconv.functional.conv import (
     conv1d,
     conv2d,
@@ -15,17 +17,41 @@ from lightconv.functional.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from lightconv.functional.max_pooling import (
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool2d_with_indices,
+    max_pool3d,
+    max_pool3d_with_indices,
+)
+from lightconv.functional.pooling import subsample
+from lightconv.functional.resampling import duplicate, interpolate, upsample_bilinear_zeros
 from lightconv.functional.unfolding import fold, unfold
 
 __all__ = [
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_max_pool_relu",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "duplicate",
     "fold",
+    "interpolate",
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "max_pool3d",
+    "max_pool3d_with_indices",
+    "subsample",
     "unfold",
+    "upsample_bilinear_zeros",
 ]
 
 

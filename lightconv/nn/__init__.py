@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch.nn
 
+from lightconv.nn.blocks import ConvMaxPoolReLU
 from lightconv.nn.conv import (
     Conv1d,
     Conv2d,
@@ -24,17 +25,21 @@ from lightconv.nn.conv import (
     LazyConvTranspose3d,
 )
 from lightconv.nn.folding import Fold, Unfold
+from lightconv.nn.upsampling import BilinearZeros, Duplicate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 if TYPE_CHECKING:  # the names that __getattr__ finds
     from torch.nn import *  # type: ignore[assignment]  # noqa: F403
 
 __all__ = [
+    "BilinearZeros",
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvMaxPoolReLU",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "Duplicate",
     "Fold",
     "LazyConv1d",
     "LazyConv2d",
@@ -43,6 +48,9 @@ __all__ = [
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
     "Unfold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
 ]
 
 
