@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lightconv.functional.dispatch import backend, workspace
     from lightconv.surgery.compose import compose
     from lightconv.surgery.convert import convert, revert
+    from lightconv.surgery.fuse import fuse
     from lightconv.surgery.matrix import conv_matrix
 
 _NAMES = {
@@ -19,6 +20,7 @@ _NAMES = {
     "compose": "lightconv.surgery.compose",
     "conv_matrix": "lightconv.surgery.matrix",
     "convert": "lightconv.surgery.convert",
+    "fuse": "lightconv.surgery.fuse",
     "revert": "lightconv.surgery.convert",
     "workspace": "lightconv.functional.dispatch",
 }
@@ -32,6 +34,7 @@ __all__ = [
     "data",
     "deploy",
     "functional",
+    "fuse",
     "nn",
     "reference",
     "revert",

@@ -2,6 +2,19 @@
 
 from lightconv.surgery.compose import compose
 from lightconv.surgery.convert import Conversion, convert, revert
+from lightconv.surgery.count import Cost, count
+from lightconv.surgery.fuse import Fusion, fuse
 from lightconv.surgery.matrix import ConvOperator, conv_matrix
 
-__all__ = ["ConvOperator", "Conversion", "compose", "conv_matrix", "convert", "revert"]
+__all__ = [
+    "ConvOperator",
+    "Conversion",
+    "Cost",
+    "Fusion",
+    "compose",
+    "conv_matrix",
+    "convert",
+    "count",
+    "fuse",
+    "revert",
+]
