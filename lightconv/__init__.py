@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lightconv.functional.dispatch import backend, workspace
     from lightconv.surgery.compose import compose
     from lightconv.surgery.convert import convert, revert
+    from lightconv.surgery.everywhere import everywhere
     from lightconv.surgery.fuse import fuse
     from lightconv.surgery.matrix import conv_matrix
 
@@ -20,6 +21,7 @@ _NAMES = {
     "compose": "lightconv.surgery.compose",
     "conv_matrix": "lightconv.surgery.matrix",
     "convert": "lightconv.surgery.convert",
+    "everywhere": "lightconv.surgery.everywhere",
     "fuse": "lightconv.surgery.fuse",
     "revert": "lightconv.surgery.convert",
     "workspace": "lightconv.functional.dispatch",
@@ -33,6 +35,7 @@ __all__ = [
     "convert",
     "data",
     "deploy",
+    "everywhere",
     "functional",
     "fuse",
     "nn",

@@ -3,6 +3,7 @@
 from lightconv.surgery.compose import compose
 from lightconv.surgery.convert import Conversion, convert, revert
 from lightconv.surgery.count import Cost, count
+from lightconv.surgery.everywhere import everywhere
 from lightconv.surgery.fuse import Fusion, fuse
 from lightconv.surgery.matrix import ConvOperator, conv_matrix
 
@@ -15,6 +16,7 @@ __all__ = [
     "conv_matrix",
     "convert",
     "count",
+    "everywhere",
     "fuse",
     "revert",
 ]
