@@ -24,8 +24,8 @@ from lightconv.functional.geometry import (
     to_integer,
 )
 from lightconv.functional.planes import planes
-from lightconv.functional.pooling import along, crop, fitted_pads, only, pool_geometry, to_flag
-from lightconv.functional.windows import overlap_add, padded_size, tap_slices, zero_pad
+from lightconv.functional.pooling import along, at_tap, crop, fitted_pads, only, pool_geometry, to_flag
+from lightconv.functional.windows import overlap_add, padded_size, zero_pad
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d"]
 
@@ -96,7 +96,7 @@ def _avg_definition(
     for axis in reversed(range(axes)):
         here = (*total.shape[2 : 2 + axis], *out[axis:])
         step = only(stride, axis, 1)
-        line = [total[tap_slices(only((tap,) * axes, axis, 0), here, step, ones)] for tap in range(kernel[axis])]
+        line = [at_tap(total, only((tap,) * axes, axis, 0), here, step, ones) for tap in range(kernel[axis])]
         total = line[0]
         for piece in line[1:]:
             total = total + piece

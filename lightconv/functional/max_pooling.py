@@ -26,7 +26,7 @@ from lightconv.functional.geometry import (
 )
 from lightconv.functional.maxima import Reader, largest, winners, winners_fast
 from lightconv.functional.planes import pick, place, planes
-from lightconv.functional.pooling import along, crop, fitted_pads, pool_geometry
+from lightconv.functional.pooling import along, at_tap, crop, fitted_pads, pool_geometry
 from lightconv.functional.windows import overlap_add, padded_size, tap_slices, taps, zero_pad
 
 __all__ = [
@@ -282,7 +282,7 @@ def _collect_definition(h: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, pa
     h = zero_pad(h, fitted_pads(tuple(h.shape[2:]), out, kernel, stride, pads, dilation))
     y: Tensor | None = None
     for number, tap in enumerate(taps(kernel)):
-        value = h[tap_slices(tap, out, stride, dilation)]
+        value = at_tap(h, tap, out, stride, dilation)
         y = value if y is None else torch.where(won == number, value, y)
     assert y is not None
     return y

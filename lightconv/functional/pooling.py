@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from lightconv.functional.geometry import Sizes, pool_output_size, show, to_sizes, window_span
+from lightconv.functional.windows import tap_slices
 
 __all__ = ["subsample"]
 
@@ -37,8 +38,17 @@ def along(axis: int, axes: int, vector: Tensor) -> Tensor:
     return vector.reshape(-1, *(1,) * (axes - 1 - axis))
 
 
+def at_tap(x: Tensor, tap: Sizes, out: Sizes, stride: Sizes, dilation: Sizes) -> Tensor:
+    """The elements of the padded (N, C, *size) that the windows `out` read with `tap`, as a view."""
+    if tuple(x.shape[2:]) == out:  # indexing all of it makes an alias, which batched gradients do not know
+        return x
+    return x[tap_slices(tap, out, stride, dilation)]
+
+
 def crop(x: Tensor, pads: Sizes) -> Tensor:
     """What `zero_pad` was given, as a view."""
+    if not any(pads):
+        return x
     axes = len(pads) // 2
     inner: list[Any] = [slice(pads[i], x.shape[2 + i] - pads[axes + i]) for i in range(axes)]
     return x[(..., *inner)]
