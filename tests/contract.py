@@ -160,6 +160,7 @@ class Operation:
         exact: values are copied, not computed: they must be equal to the last bit.
         large: a call whose windows together are much larger than its input and output.
         few: how many of the cases take part in the slower checks of the fast run; compilation takes one.
+        dtypes: those for which the truth decides what is accepted.
     """
 
     name: str
@@ -172,6 +173,7 @@ class Operation:
     exact: bool = False
     large: Call | None = None
     few: int = 2
+    dtypes: tuple[torch.dtype, ...] = DTYPES
 
     @property
     def id(self) -> str:
@@ -444,6 +446,8 @@ def check_gradients(subject: Subject, operation: Operation, case: Call) -> None:
 def check_second_derivatives(subject: Subject, operation: Operation, case: Call) -> None:
     """The gradient can be differentiated again, and torch's comes out."""
     function = subject.function(operation)
+    if operation.theirs is not None and any(drawn.kind == "odd" for drawn in case.drawn):
+        pytest.skip("what two operations in turn make of NaN and infinity in a second derivative is no promise")
 
     def twice(f: Callable[..., Any]) -> tuple[Tensor, ...]:
         made = case.make(grad=True)
@@ -502,7 +506,7 @@ def check_dtypes(subject: Subject, operation: Operation, case: Call) -> None:
     """What torch accepts is accepted, with as good values and gradients; the rest is refused in a sentence."""
     function = subject.function(operation)
     problems = []
-    for dtype in DTYPES:
+    for dtype in operation.dtypes:
         try:
             _check_dtype(subject, function, operation, case, dtype)
         except AssertionError as problem:
@@ -622,11 +626,11 @@ def check_layouts(subject: Subject, operation: Operation, case: Call) -> None:
             same(gradients, theirs, what=f"gradient, {what}")
             if how == "channels_last":
                 expected, refused = attempt(lambda args=laid: operation.truth(*args[0], **args[1]))
-                if refused is None:
-                    for mine, yours in zip(outputs(result), outputs(expected), strict=True):
-                        assert _formats(mine) == _formats(yours), (
-                            f"{what}: {_formats(mine)} instead of {_formats(yours)}"
-                        )
+                for mine, yours in zip(outputs(result), outputs(expected) if refused is None else (), strict=False):
+                    if operation.theirs is None:
+                        assert _formats(mine) == _formats(yours), f"{what}: {_formats(mine)}, not {_formats(yours)}"
+                    elif subject.name != "torch":
+                        assert "channels_last" in _formats(mine), f"{what}: {_formats(mine)}"
 
 
 def _with_gradients(

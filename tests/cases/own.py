@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from contract import Call, Layer, Operation, call, few, normal, odd
+from contract import DTYPES, FLOATS, Call, Layer, Operation, call, few, normal, odd
 from torch import Tensor, nn
 
 SIZE = {1: (7,), 2: (5, 4), 3: (3, 2, 4)}
+COPIED = tuple(dtype for dtype in DTYPES if dtype not in (torch.complex32, torch.float8_e4m3fn))
 AXES = {1: "1d", 2: "2d", 3: "3d"}
 
 
@@ -33,7 +34,11 @@ def duplicate(input: Tensor, factor: int | Sequence[int] = 2) -> Tensor:
 
 
 def upsample_bilinear_zeros(input: Tensor, factor: int | Sequence[int] = 2) -> Tensor:
-    """One axis after another: a transposed convolution of every channel with a tent."""
+    """One axis after another: a transposed convolution of every channel with a tent; autocast as in interpolate."""
+    if torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            single = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
+            return upsample_bilinear_zeros(single, factor)
     for axis, f in enumerate(_spread(factor, input.dim() - 2), 2):
         tent = 1 - torch.arange(1 - f, f).abs().to(input.dtype) / f
         rows = input.movedim(axis, -1)
@@ -115,6 +120,7 @@ OPERATIONS = [
             signature="input, stride=2",
             theirs=subsample,
             label=AXES[n],
+            dtypes=COPIED,
             exact=True,
         )
         for n in AXES
@@ -127,6 +133,7 @@ OPERATIONS = [
             signature="input, factor=2",
             theirs=duplicate,
             label=AXES[n],
+            dtypes=COPIED,
             exact=True,
         )
         for n in AXES
@@ -139,6 +146,7 @@ OPERATIONS = [
             signature="input, factor=2",
             theirs=upsample_bilinear_zeros,
             label=AXES[n],
+            dtypes=FLOATS,
         )
         for n in AXES
     ),
@@ -149,6 +157,7 @@ OPERATIONS = [
         fused_errors(),
         signature="input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, pool_size=2",
         theirs=conv_max_pool_relu,
+        dtypes=FLOATS,
         large=call(normal(32, 8, 20, 20), normal(8, 8, 5, 5), normal(8)),
     ),
 ]
