@@ -1,1 +1,7 @@
+"""LightningModules for the classification tasks, and the way back from a checkpoint."""
 
+from lightconv.tasks.classifier import Classifier
+from lightconv.tasks.loading import load
+from lightconv.tasks.mnist1d import MNIST1DClassifier
+
+__all__ = ["Classifier", "MNIST1DClassifier", "load"]

@@ -1,0 +1,108 @@
+"""The command line: finds out what is wanted, and imports only what that needs."""
+
+import difflib
+import os
+import sys
+import traceback
+
+from lightconv.errors import UsageError
+
+COMMANDS = {
+    "fit": "train a classifier",
+    "validate": "its accuracy on the validation part",
+    "test": "its accuracy on the test set",
+    "predict": "a table of its predictions for the test set",
+    "export": "write it as an ONNX file, with a card that tells what it is",
+    "summary": "a trained run and its exported model side by side",
+    "classify": "label files with an ONNX model, without PyTorch",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return the exit status: 0, or 2 after wrong use, 1 after a failure, 130 after Ctrl-C.
+
+    Args:
+        arguments: the command and what follows it; by default those of the process.
+
+    >>> main(["--version"])  # doctest: +ELLIPSIS
+    lightconv ...
+    0
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        _dispatch(arguments)
+        return 0
+    except SystemExit as leaving:
+        return _status(leaving)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the interpreter must not try to flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        else:
+            print(f"lightconv: {_one_line(error)}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return
+    if arguments[0] == "--version":
+        from lightconv import __version__
+
+        print(f"lightconv {__version__}")
+        return
+    command, *rest = arguments
+    if command in ("fit", "validate", "test", "predict"):
+        from lightconv.training.cli import run
+
+        run(command, rest)
+    elif command in ("export", "classify"):
+        from lightconv.deploy import commands
+
+        try:
+            getattr(commands, command)(rest)
+        except ValueError as error:  # lightconv.deploy.runtime is a file that can be copied alone: its own errors
+            raise UsageError(str(error)) from error
+    elif command == "summary":
+        from lightconv.training.summary import summary
+
+        summary(rest)
+    else:
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "see `lightconv --help`."
+        raise UsageError(f"Expected a command ({', '.join(COMMANDS)}), but got {command!r}; {hint}")
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:10}{what}" for name, what in COMMANDS.items())
+    return f"""usage: lightconv COMMAND [options]
+
+commands:
+{commands}
+
+options:
+  -h, --help   this text; after a command, that command's options
+  --version    the version
+  --debug      with any command: the traceback of an error
+
+example: lightconv fit --config mnist1d"""
+
+
+def _status(leaving: SystemExit) -> int:
+    if leaving.code is None or isinstance(leaving.code, int):
+        return leaving.code or 0
+    print(leaving.code, file=sys.stderr)
+    return 1
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UsageError) else f"{type(error).__name__}: {text}"

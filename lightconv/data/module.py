@@ -1,0 +1,152 @@
+"""What all our data modules share: a data set in memory, its splits and its loaders."""
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from lightconv.data.cache import Arrays, Unwritable
+from lightconv.data.loader import BatchLoader
+from lightconv.data.splits import stratified_split
+from lightconv.errors import UsageError
+
+Part = tuple[Tensor, Tensor]
+
+
+class InMemoryData(LightningDataModule):
+    """Base of the data modules. A subclass says in :meth:`load` where its arrays come from.
+
+    The training samples are thinned to ``fraction`` first; ``val_split`` of what is left becomes the validation
+    part, the rest the training part, both with the classes in proportion. The test set stays whole and is handed
+    out for testing and predicting only.
+
+    Args:
+        root: folder for cached data; by default ``$LIGHTCONV_DATA``, else ``data``.
+        batch_size: samples a batch (and process).
+        val_split: share of the training samples held out for validation, 0 <= val_split < 1.
+        fraction: share of the training samples used at all, 0 < fraction <= 1.
+        seed: decides the fraction, the split, and (with the epoch) the order of the training batches.
+
+    Raises:
+        UsageError: if a number is out of its range, or ``root`` cannot be written.
+    """
+
+    class_names: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self,
+        root: str | None = None,
+        batch_size: int = 100,
+        val_split: float = 0.1,
+        fraction: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise UsageError(f"Expected `batch_size` to be a positive integer, but got {batch_size}.")
+        if not 0 <= val_split < 1:
+            raise UsageError(f"Expected `val_split` to lie in 0 <= val_split < 1, but got {val_split}.")
+        if not 0 < fraction <= 1:
+            raise UsageError(f"Expected `fraction` to lie in 0 < fraction <= 1, but got {fraction}.")
+        if seed < 0:
+            raise UsageError(f"Expected `seed` to be 0 or more, but got {seed}.")
+        named = root or os.environ.get("LIGHTCONV_DATA")
+        self.root = Path(named or "data").expanduser()
+        self.root_was_named = named is not None
+        self.batch_size = batch_size
+        self.val_split = val_split
+        self.fraction = fraction
+        self.seed = seed
+        self._parts: dict[str, Part] = {}
+
+    @abstractmethod
+    def load(self) -> Arrays:
+        """The whole data set, generated or read: arrays ``x_train``, ``y_train``, ``x_test``, ``y_test``.
+
+        Images and signals have a channel axis: (N, 1, *size).
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies the data: class, splits and seed, in values that any file format can hold."""
+        return {
+            "name": type(self).__name__,
+            "fraction": self.fraction,
+            "val_split": self.val_split,
+            "seed": self.seed,
+        }
+
+    def prepare_data(self) -> None:
+        """Fill the cache, once a machine."""
+        self._load()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Split the data; Lightning calls it before each stage (fit, validate, test, predict)."""
+        if stage in ("fit", "validate", None) and "train" not in self._parts:
+            arrays = self._load()
+            x, y = arrays["x_train"], arrays["y_train"]
+            kept, _ = stratified_split(y, self.fraction, self.seed)
+            x, y = x[kept], y[kept]
+            held_out, rest = stratified_split(y, self.val_split, self.seed + 1)
+            self._parts["train"] = _tensors(x[rest], y[rest])
+            self._parts["val"] = _tensors(x[held_out], y[held_out])
+            if len(rest) == 0:
+                raise UsageError(f"Expected some samples to train on, but `fraction` {self.fraction} leaves none.")
+        if stage in ("test", "predict", None) and "test" not in self._parts:
+            arrays = self._load()
+            self._parts["test"] = _tensors(arrays["x_test"], arrays["y_test"])
+
+    def part(self, name: str) -> Part:
+        """Inputs and labels of one part, ``"train"``, ``"val"`` or ``"test"``, in a fixed order."""
+        if name not in self._parts:
+            self.setup("test" if name == "test" else "fit")
+        return self._parts[name]
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled batches (x, y) of the training part."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """Batches (x, y) of the validation part; none if ``val_split`` is 0."""
+        return self._loader("val") if len(self.part("val")[1]) else []
+
+    def test_dataloader(self) -> BatchLoader:
+        """Batches (x, y) of the test set."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Batches (x, y) of the test set."""
+        return self._loader("test")
+
+    def transfer_batch_to_device(self, batch: Part, device: torch.device, dataloader_idx: int) -> Part:
+        """Move a batch; plain tuples need none of Lightning's search through nested collections."""
+        x, y = batch
+        return x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+
+    def _loader(self, name: str, shuffle: bool = False) -> BatchLoader:
+        trainer = self.trainer
+        return BatchLoader(
+            *self.part(name),
+            batch_size=self.batch_size,
+            shuffle=shuffle,
+            seed=self.seed,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+
+    def _load(self) -> Arrays:
+        try:
+            return self.load()
+        except Unwritable as error:
+            raise UsageError(
+                f"Expected a folder for data that can be written, but got {str(self.root)!r} ({error}); "
+                "name another with `--data.root` or the environment variable LIGHTCONV_DATA."
+            ) from error
+
+
+def _tensors(x: np.ndarray, y: np.ndarray) -> Part:
+    return torch.from_numpy(x), torch.from_numpy(y)

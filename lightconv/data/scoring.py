@@ -1,0 +1,60 @@
+"""How good a finished classifier is: its accuracy on the test set, and on what nobody has seen."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from lightconv.data.mnist1d import FRESH, FRESH_SEED, MNIST1DData, generate
+
+
+class Scorable(Protocol):
+    """What :func:`score` needs of a classifier."""
+
+    task: str
+
+    def preprocess(self, raw: Tensor) -> Tensor:
+        """Raw input to network input."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Network input to logits."""
+
+
+def evaluation_sets(task: str, root: str | None = None) -> dict[str, tuple[dict[str, Any], Tensor, Tensor]]:
+    """What a task's classifiers are scored on: name to (facts about it, raw inputs, labels)."""
+    if task == "mnist1d":
+        return {
+            "test": ({}, *MNIST1DData(root).part("test")),
+            "fresh": ({"seed": FRESH_SEED}, *generate(FRESH, FRESH_SEED)),
+        }
+    raise ValueError(f"Expected a task with evaluation sets, but got {task!r}.")
+
+
+def score(classifier: Scorable, root: str | None = None) -> dict[str, dict[str, Any]]:
+    """Accuracy of a classifier on each of its task's evaluation sets.
+
+    For MNIST-1D: ``test``, the 1,000 signals of the default data set, and ``fresh``, 10,000 signals generated with
+    another seed.
+
+    Args:
+        classifier: in eval mode.
+        root: folder for cached data, as in the data modules.
+
+    Returns:
+        for each set ``{"samples": ..., "accuracy": ...}`` (the accuracy from 0 to 1), and the seed of generated
+        ones.
+    """
+    return {
+        name: {**facts, "samples": len(y), "accuracy": accuracy(classifier, x, y)}
+        for name, (facts, x, y) in evaluation_sets(classifier.task, root).items()
+    }
+
+
+@torch.inference_mode()
+def accuracy(classifier: Scorable, x: Tensor, y: Tensor, batch_size: int = 500) -> float:
+    """Share of raw inputs ``x`` (N, ...) whose largest logit is that of their label in ``y`` (N,)."""
+    right = sum(
+        int((classifier(classifier.preprocess(some)).argmax(1) == labels).sum())
+        for some, labels in zip(x.split(batch_size), y.split(batch_size), strict=True)
+    )
+    return right / len(y)

@@ -1,0 +1,193 @@
+"""What all classifiers share: pre-processing, the steps, metrics, optimiser, and what a checkpoint says."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.nn import functional as F
+
+import lightconv.nn as nn
+from lightconv.errors import UsageError
+from lightconv.tasks.figures import Figures
+from lightconv.tasks.optimisation import OptimizerName, ScheduleName, make_optimizer, make_schedule
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Classifier(LightningModule):
+    """Base of the classifiers: a network by name, trained with cross entropy.
+
+    A subclass states its task, its networks and its input. ``forward`` maps normalised input to logits;
+    :meth:`preprocess` maps raw input, as the data module yields it, to normalised input. The mean and standard
+    deviation that it needs are taken from the data module's training part when fitting starts and are kept in the
+    checkpoint.
+
+    Logged once an epoch: ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``, ``learning_rate``;
+    in testing ``test_loss`` and ``test_accuracy``. Accuracies run from 0 to 1 (micro average).
+
+    Args:
+        network: name of the network.
+        optimizer: ``"adamw"`` or ``"sgd"``.
+        learning_rate: the largest one of the schedule.
+        momentum: SGD's momentum, AdamW's first beta.
+        weight_decay: on weights, not on biases and scales.
+        schedule: ``"one_cycle"`` as long as the training, ``"halving"`` every ``halve_every`` epochs, or
+            ``"constant"``.
+        halve_every: epochs, for ``"halving"``.
+
+    Raises:
+        UsageError: if there is no network of that name, or a number is out of its range.
+    """
+
+    task: ClassVar[str]
+    networks: ClassVar[Mapping[str, Callable[[], nn.Module]]]
+    class_names: ClassVar[tuple[str, ...]]
+    input_name: ClassVar[str]
+    raw_shape: ClassVar[tuple[int, ...]]
+
+    input_mean: Tensor
+    input_std: Tensor
+
+    def __init__(
+        self,
+        network: str = "light",
+        optimizer: OptimizerName = "adamw",
+        learning_rate: float = 0.01,
+        momentum: float = 0.9,
+        weight_decay: float = 0.05,
+        schedule: ScheduleName = "one_cycle",
+        halve_every: int = 20,
+    ) -> None:
+        super().__init__()
+        if network not in self.networks:
+            raise UsageError(f"Expected `network` to be one of {', '.join(self.networks)}, but got {network!r}.")
+        if learning_rate <= 0:
+            raise UsageError(f"Expected `learning_rate` to be positive, but got {learning_rate}.")
+        if not 0 <= momentum < 1:
+            raise UsageError(f"Expected `momentum` to lie in 0 <= momentum < 1, but got {momentum}.")
+        if weight_decay < 0:
+            raise UsageError(f"Expected `weight_decay` to be 0 or more, but got {weight_decay}.")
+        if halve_every < 1:
+            raise UsageError(f"Expected `halve_every` to be a positive integer, but got {halve_every}.")
+        self.save_hyperparameters()
+        self.network = self.networks[network]()
+        self.register_buffer("input_mean", torch.tensor(0.0))
+        self.register_buffer("input_std", torch.tensor(1.0))
+        self.provenance: dict[str, Any] = {}
+        self.train_figures = Figures("train", len(self.class_names))
+        self.val_figures = Figures("val", len(self.class_names))
+        self.test_figures = Figures("test", len(self.class_names))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised input (N, 1, *size) to logits (N, classes)."""
+        return self.network(x)
+
+    def preprocess(self, raw: Tensor) -> Tensor:
+        """Raw input (N, *raw_shape) or (N, 1, *raw_shape) to normalised float (N, 1, *raw_shape).
+
+        Raises:
+            ValueError: if the shape is another.
+        """
+        if tuple(raw.shape[1:]) not in (self.raw_shape, (1, *self.raw_shape)):
+            wanted = ", ".join(map(str, self.raw_shape))
+            raise ValueError(
+                f"Expected {self.input_name}s of shape (N, {wanted}) or (N, 1, {wanted}), but got {tuple(raw.shape)}."
+            )
+        x = raw if raw.dim() == len(self.raw_shape) + 2 else raw.unsqueeze(1)
+        return (x.to(self.input_mean.dtype) - self.input_mean) / self.input_std
+
+    def setup(self, stage: str) -> None:
+        """Take mean and standard deviation from the training part; a checkpoint's replace them."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and hasattr(data, "part"):
+            x, _ = data.part("train")
+            x = x.to(torch.float64)
+            self.input_mean.fill_(x.mean())
+            self.input_std.fill_(x.std())
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Cross entropy of a batch."""
+        return self._step(batch, self.train_figures)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a batch."""
+        self._step(batch, self.val_figures)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a batch."""
+        self._step(batch, self.test_figures)
+
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
+        """Probabilities (N, classes)."""
+        raw = batch if isinstance(batch, Tensor) else batch[0]
+        return self(self.preprocess(raw)).softmax(1)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch."""
+        self._log(self.train_figures)
+        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch."""
+        self._log(self.val_figures)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the result."""
+        self._log(self.test_figures)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """The optimiser and the schedule that the hyper-parameters name."""
+        chosen = self.hparams
+        optimizer = make_optimizer(
+            chosen["optimizer"],
+            self.parameters(),
+            chosen["learning_rate"],
+            chosen["momentum"],
+            chosen["weight_decay"],
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        steps_an_epoch = max(1, steps // max(1, self.trainer.max_epochs or 1))
+        schedule = make_schedule(
+            chosen["schedule"],
+            optimizer,
+            chosen["learning_rate"],
+            steps,
+            chosen["halve_every"] * steps_an_epoch,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write down where the weights come from, in plain values."""
+        from lightconv import __version__
+
+        data: Any = getattr(self.trainer, "datamodule", None)
+        seed = os.environ.get("PL_GLOBAL_SEED")
+        accuracy = self.trainer.callback_metrics.get("val_accuracy")
+        checkpoint["provenance"] = {
+            "task": self.task,
+            "network": self.hparams["network"],
+            "data": data.describe() if hasattr(data, "describe") else None,
+            "seed_everything": int(seed) if seed else None,
+            "epochs": self.trainer.current_epoch + 1,
+            "val_accuracy": None if accuracy is None else float(accuracy),
+            "lightconv": __version__,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember where the weights come from."""
+        self.provenance = checkpoint.get("provenance", {})
+
+    def _step(self, batch: Batch, figures: Figures) -> Tensor:
+        raw, labels = batch
+        logits = self(self.preprocess(raw))
+        loss = F.cross_entropy(logits, labels)
+        figures.update(loss.detach(), logits.detach(), labels)
+        return loss
+
+    def _log(self, figures: Figures) -> None:
+        for name, value in figures.compute().items():
+            self.log(name, value, prog_bar=name.endswith("accuracy"))

@@ -1,0 +1,111 @@
+"""The picture of a run: loss and error, epoch by epoch."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightning.pytorch import LightningModule, Trainer
+
+from lightconv.training.callbacks.history import History, Rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CURVES = "curves.png"
+_PARTS = {"train": ("training", "#2a6fb0"), "val": ("validation", "#d9601a")}
+_INK, _FAINT = "#333333", "#dddddd"
+
+
+class Curves(History):
+    """Draws ``curves.png`` when training ends, even by an error: loss and error per epoch, training and validation.
+
+    Metrics are found by their names ``train_loss``, ``val_loss``, ``train_accuracy`` and ``val_accuracy``
+    (accuracies from 0 to 1); what is not logged is not drawn.
+
+    Args:
+        path: of the picture; by default ``curves.png`` in the Trainer's ``log_dir``.
+        title: above the picture; by default the name of the model's class and its network.
+    """
+
+    def __init__(self, path: str | Path | None = None, title: str | None = None) -> None:
+        super().__init__()
+        self.path = None if path is None else Path(path)
+        self.title = title
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw."""
+        super().on_train_end(trainer, pl_module)
+        self._draw(trainer, pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Draw what there is."""
+        self._draw(trainer, pl_module)
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if getattr(trainer, "fast_dev_run", False) or not trainer.is_global_zero or not self.rows:
+            return
+        path = self.path or Path(trainer.log_dir or ".") / CURVES
+        path.parent.mkdir(parents=True, exist_ok=True)
+        network = pl_module.hparams.get("network")
+        named = type(pl_module).__name__ + (f", network {network}" if network else "")
+        draw(self.rows, path, self.title or named)
+
+
+def draw(rows: Rows, path: Path, title: str) -> None:
+    """Write the picture of some rows of metrics to ``path``, as PNG."""
+    from matplotlib.figure import Figure  # not pyplot: no window, no global state
+
+    figure = Figure(figsize=(9, 3.8), dpi=150, layout="constrained")
+    loss, error = figure.subplots(1, 2)
+    for part, (label, colour) in _PARTS.items():
+        _line(loss, rows, f"{part}_loss", label, colour)
+        _line(error, rows, f"{part}_accuracy", label, colour, lambda accuracy: 100 * (1 - accuracy))
+    _dress(loss, "loss (cross entropy)")
+    _dress(error, "error (%)")
+    figure.suptitle(title, color=_INK, fontsize=12)
+    beside = path.with_name(f"{path.name}.part")
+    figure.savefig(beside, format="png", metadata={"Software": None})
+    beside.replace(path)
+
+
+def _line(
+    axes: "Axes",
+    rows: Rows,
+    metric: str,
+    label: str,
+    colour: str,
+    value: Callable[[float], float] = lambda x: x,
+) -> None:
+    points = [(epoch + 1, value(row[metric])) for epoch, row in sorted(rows.items()) if metric in row]
+    if not points:
+        return
+    epochs, values = zip(*points, strict=True)
+    axes.plot(epochs, values, color=colour, label=label, linewidth=1.6, marker="o" if len(points) == 1 else None)
+    # The last value, at the end of its line: that is what one looks for.
+    axes.annotate(
+        f"{values[-1]:.3g}",
+        (epochs[-1], values[-1]),
+        xytext=(5, 0),
+        textcoords="offset points",
+        color=colour,
+        fontsize=9,
+        va="center",
+    )
+
+
+def _dress(axes: "Axes", what: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel("epoch", color=_INK)
+    axes.set_title(what, color=_INK, fontsize=10, loc="left")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.tick_params(colors=_INK, labelsize=9)
+    axes.grid(color=_FAINT, linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#999999")
+    if axes.lines:
+        axes.legend(frameon=False, labelcolor=_INK)

@@ -1,0 +1,41 @@
+"""The run's figures as a table."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from lightning.pytorch import Trainer
+
+from lightconv.training.callbacks.history import History
+
+METRICS = "metrics.csv"
+
+
+class MetricsFile(History):
+    """Keeps ``metrics.csv``: one line an epoch, one column a metric, rewritten (beside, then renamed) each epoch.
+
+    Epochs count from 1; an epoch's learning rate is that of its end.
+
+    Args:
+        path: of the file; by default ``metrics.csv`` in the Trainer's ``log_dir``.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        super().__init__()
+        self.path = None if path is None else Path(path)
+
+    def epoch_complete(self, trainer: Trainer) -> None:
+        """Write all rows."""
+        if getattr(trainer, "fast_dev_run", False):
+            return
+        path = self.path or Path(trainer.log_dir or ".") / METRICS
+        path.parent.mkdir(parents=True, exist_ok=True)
+        names = sorted({name for row in self.rows.values() for name in row})
+        beside = path.with_name(f"{path.name}.part")
+        with beside.open("w", newline="") as file:
+            table = csv.DictWriter(file, ["epoch", *names])
+            table.writeheader()
+            for epoch, row in sorted(self.rows.items()):
+                # Metrics are float32: their shortest form, 0.8525 and not 0.8525000214576721.
+                table.writerow({"epoch": epoch + 1, **{name: str(np.float32(row[name])) for name in row}})
+        beside.replace(path)

@@ -1,0 +1,290 @@
+"""fit, validate, test and predict: LightningCLI, with one folder for each run."""
+
+import csv
+import importlib
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError, Namespace
+from jsonargparse.typing import PositiveInt
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.trainer.states import TrainerStatus
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from lightconv.data import InMemoryData
+from lightconv.errors import UsageError
+from lightconv.tasks import Classifier
+from lightconv.tasks.loading import read_checkpoint, task_class
+from lightconv.training.callbacks import BestAndLast, Curves, EpochSeed, MetricsFile, Progress
+from lightconv.training.callbacks.curves import CURVES
+from lightconv.training.callbacks.metrics_file import METRICS
+from lightconv.training.complaints import sentence
+from lightconv.training.configs import check_config, config_arguments
+from lightconv.training.quiet import quiet
+from lightconv.training.run_folder import CONFIG, RunFolder
+
+PREDICTIONS = "predictions.csv"
+
+
+def run(command: str, arguments: list[str]) -> None:
+    """Run ``fit``, ``validate``, ``test`` or ``predict`` with the arguments that follow it.
+
+    Raises:
+        UsageError: if the arguments or the configuration are wrong.
+        KeyboardInterrupt: if the user interrupted the run; its folder is in order then.
+    """
+    with quiet():
+        TrainingCLI(command, arguments)
+
+
+class TrainingCLI(LightningCLI):
+    """LightningCLI for our classifiers and data modules.
+
+    Beyond LightningCLI: ``--config`` takes the name of a shipped configuration, ``--run_dir`` names the folder of
+    the run, ``--ckpt_path`` also takes ``best``, ``last`` or a run's folder (whose best is meant), and what is
+    trained is what is tested if no checkpoint is named: the best of the run.
+    """
+
+    def __init__(self, command: str, arguments: list[str]) -> None:
+        self.folder: RunFolder
+        self.resuming = False
+        self.checkpoints: BestAndLast | None = None
+        super().__init__(
+            Classifier,
+            InMemoryData,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=RunRecord,
+            trainer_defaults={"logger": False, "enable_model_summary": False, "num_sanity_val_steps": 0},
+            parser_kwargs={"prog": "lightconv", "exit_on_error": False, "allow_abbrev": False},
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=[command, *arguments],
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what a run has beyond model, data and trainer."""
+        parser.add_argument(
+            "--threads",
+            type=PositiveInt | None,
+            default=None,
+            help="Processor threads (default: PyTorch's choice). Their number also decides the order of summation, "
+            "so only runs with equally many threads are equal to the last bit.",
+        )
+        parser.add_argument(
+            "--run_dir",
+            type=str | None,
+            default=None,
+            help="Folder of the run: configuration, metrics, checkpoints, curves (default: runs/<task>-<network>).",
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and settle folder and checkpoint."""
+        command, *arguments = args
+        subparser = self._subcommand_parsers[command]
+        known = [action.dest for action in subparser._actions]
+        arguments, paths = config_arguments(arguments)
+        for path in paths:
+            check_config(path, {"trainer"}, {name.partition(".")[0] for name in known} - {"help", "trainer"})
+        try:
+            self.config = parser.parse_args([command, *arguments])
+        except ArgumentError as error:
+            raise UsageError(sentence(str(error), known)) from error
+        options = self.config[command]
+        for section in ("model", "data"):
+            if options.get(section) is None:
+                raise UsageError(sentence(f"the following arguments are required: {section}"))
+        self._settle(command, options)
+
+    def _parse_ckpt_path(self) -> None:
+        # LightningCLI would read the checkpoint here; _settle has done so.
+        pass
+
+    def _settle(self, command: str, options: Namespace) -> None:
+        wanted = options.get("ckpt_path")
+        if wanted is None and command != "fit":
+            wanted = "best"
+        path = None if wanted in (None, "best", "last") else Path(wanted).expanduser()
+        if path is not None and path.is_dir():
+            path = RunFolder(path).checkpoint("best")
+        if options.run_dir is not None:
+            self.folder = RunFolder(options.run_dir)
+        elif path is not None and command != "fit":
+            self.folder = RunFolder(path.parent)
+        else:
+            network = options.model.init_args.network
+            self.folder = RunFolder(Path("runs") / f"{_class(options.model.class_path).task}-{network}")
+        options.run_dir = str(self.folder)
+        if wanted is None:
+            return
+        path = path or self.folder.checkpoint(wanted)
+        self._take_from_checkpoint(path, command, options)
+        options.ckpt_path = str(path)
+        options.weights_only = True
+        self.resuming = path.parent.resolve() == self.folder.path.resolve()
+
+    def _take_from_checkpoint(self, path: Path, command: str, options: Namespace) -> None:
+        checkpoint = read_checkpoint(path)
+        kind, given = task_class(checkpoint), checkpoint["hyper_parameters"]
+        if command != "fit":
+            options.model = Namespace(class_path=f"{kind.__module__}.{kind.__qualname__}", init_args=Namespace(**given))
+            return
+        asked = (_class(options.model.class_path).task, options.model.init_args.network)
+        if asked != (kind.task, given["network"]):
+            raise UsageError(
+                f"Expected a checkpoint of {asked[0]}, network {asked[1]}, but {str(path)!r} is of {kind.task}, "
+                f"network {given['network']}; go on with the configuration that it was trained with."
+            )
+
+    def before_instantiate_classes(self) -> None:
+        """Make sure of the folder, and set the threads, before any work is done."""
+        if threads := self._get(self.config, "threads"):
+            torch.set_num_threads(threads)
+        if self.subcommand in ("fit", "predict"):
+            self.folder.prepare()
+        self.save_config_kwargs = {"folder": self.folder, "resuming": self.resuming}
+
+    def instantiate_classes(self) -> None:
+        """Make model, data and trainer; what they object to is wrong use."""
+        try:
+            super().instantiate_classes()
+        except (ValueError, TypeError, MisconfigurationException) as error:
+            raise UsageError(sentence(str(error))) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer, with the callbacks of a run."""
+        options = {**self._get(self.config_init, "trainer"), **kwargs}
+        options["default_root_dir"] = options["default_root_dir"] or str(self.folder)
+        return self._instantiate_trainer(options, self._callbacks(options))
+
+    def _callbacks(self, options: dict[str, Any]) -> list[Callback]:
+        given = options.get("callbacks") or []
+        given = given if isinstance(given, list) else [given]
+        path = self.folder.path
+        callbacks: list[Callback] = []
+        if options["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
+            callbacks.append(Progress())
+        if self.subcommand == "fit":
+            callbacks += [EpochSeed(), MetricsFile(path / METRICS), Curves(path / CURVES)]
+            if options["enable_checkpointing"] is not False:
+                self.checkpoints = BestAndLast(path)
+                callbacks.append(self.checkpoints)
+        return callbacks
+
+    def fit(self, **options: Any) -> None:
+        """Train."""
+        _say(f"{_title(self.model)}, in {self.folder}")
+        try:
+            self._run(self.trainer.fit, options)
+        except KeyboardInterrupt:
+            _say("Interrupted." + (" Go on with the same command and `--ckpt_path last`." if self._best() else ""))
+            raise
+        if best := self._best():
+            _say(f"{best}; checkpoints, metrics and curves are in {self.folder}")
+
+    def _best(self) -> str | None:
+        checkpoints = self.checkpoints
+        if checkpoints is None or checkpoints.best_epoch is None or checkpoints.best_score is None:
+            return None
+        if "val_accuracy" not in self.trainer.callback_metrics:
+            return f"Last epoch {checkpoints.best_epoch + 1}"
+        return f"Best epoch {checkpoints.best_epoch + 1}, validation accuracy {_percent(checkpoints.best_score)}"
+
+    def validate(self, **options: Any) -> None:
+        """Score the validation part."""
+        self._evaluate("val", self.trainer.validate, options)
+
+    def test(self, **options: Any) -> None:
+        """Score the test set."""
+        self._evaluate("test", self.trainer.test, options)
+
+    def predict(self, **options: Any) -> None:
+        """Write a table of predictions for the test set."""
+        options["return_predictions"] = True
+        probabilities = torch.cat(self._run(self.trainer.predict, options))
+        indices = self.datamodule.predict_dataloader().indices().tolist()
+        labels = self.datamodule.part("test")[1].tolist()
+        likeliest = probabilities.max(1)
+        path = self.folder.path / PREDICTIONS
+        if self.trainer.world_size > 1:
+            path = path.with_stem(f"{path.stem}-{self.trainer.global_rank}")
+        with path.open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["index", "label", "predicted", "probability"])
+            for i, predicted, probability in zip(indices, likeliest.indices, likeliest.values, strict=False):
+                table.writerow([i, labels[i], int(predicted), f"{float(probability):.6f}"])
+        _say(f"Predictions for {len(probabilities):,} samples are in {path}")
+
+    def _evaluate(self, stage: str, evaluate: Any, options: dict[str, Any]) -> None:
+        options["verbose"] = False
+        (figures,) = self._run(evaluate, options) or [{}]
+        if f"{stage}_accuracy" not in figures:
+            raise UsageError("Expected samples to validate with, but `data.val_split` is 0.")
+        count = len(self.datamodule.part(stage)[1])
+        what = {"val": "Validation", "test": "Test"}[stage]
+        _say(
+            f"{what} accuracy {_percent(figures[f'{stage}_accuracy'])}, loss {figures[f'{stage}_loss']:.4f}, "
+            f"on {count:,} samples ({options['ckpt_path']})"
+        )
+
+    def _run(self, stage: Any, options: dict[str, Any]) -> Any:
+        # Lightning answers Ctrl-C by switching SIGINT off and leaving with status 1.
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            return stage(**options)
+        except SystemExit:
+            if self.trainer.state.status == TrainerStatus.INTERRUPTED:
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            if handler is not None and signal.getsignal(signal.SIGINT) is not handler:
+                signal.signal(signal.SIGINT, handler)
+
+
+class RunRecord(SaveConfigCallback):
+    """Begins a run: sets an earlier one aside, unless it is this one that goes on, and writes ``config.yaml``."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, folder: RunFolder, resuming: bool) -> None:
+        super().__init__(parser, config, CONFIG, overwrite=True)
+        self.folder = folder
+        self.resuming = resuming
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Called by Lightning before a stage."""
+        if stage != "fit" or not trainer.is_global_zero or self.already_saved:
+            return
+        if not self.resuming and (aside := self.folder.set_aside()):
+            _say(f"The run that was in {self.folder} is now in {aside}")
+        config = self.config.clone()
+        if self.resuming:
+            config.ckpt_path = None  # the file shall repeat the run, not go on with it
+        path = self.folder.path / CONFIG
+        beside = path.with_name(f"{CONFIG}.part")
+        self.parser.save(config, str(beside), skip_none=False, overwrite=True, multifile=False)
+        beside.replace(path)
+        self.already_saved = True
+
+
+def _class(path: str) -> type[Classifier]:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def _title(model: Classifier) -> str:
+    count = sum(parameter.numel() for parameter in model.parameters())
+    return f"{type(model).__name__}, network {model.hparams['network']}: {count:,} parameters"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _say(text: str) -> None:
+    if torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_rank():
+        return
+    print(text, file=sys.stdout, flush=True)

@@ -1,0 +1,96 @@
+"""jsonargparse's and Lightning's complaints about a configuration, each in one sentence."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_KINDS = {
+    "<class 'int'>": "an integer",
+    "<class 'float'>": "a number",
+    "<class 'bool'>": "true or false",
+    "<class 'str'>": "a text",
+    "<class 'NoneType'>": "null",
+}
+
+
+def sentence(message: str, options: Iterable[str] = ()) -> str:
+    """One sentence for a message of several lines.
+
+    Args:
+        message: the text of the exception.
+        options: the names that are known, to find the one that was meant.
+
+    >>> sentence('Parser key "trainer.max_epochs":\\n  Expected a <class \\'int\\'>. Got value: many')
+    'Expected `trainer.max_epochs` to be an integer, but got many.'
+    """
+    for reader in (_already_one, _unknown_option, _missing, _unknown_class, _wrong_value):
+        if found := reader(message, list(options)):
+            return found
+    text = " ".join(message.split())
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean `x`?"`` if something like ``name`` is known, else a full stop."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean `{near[0]}`?" if near else "."
+
+
+def _already_one(message: str, options: list[str]) -> str | None:
+    ours = re.search(r"^\s*(?:- )?(Expected (?:`|some|a folder).*)$", message, re.MULTILINE)
+    return ours.group(1) if ours else None
+
+
+def _unknown_option(message: str, options: list[str]) -> str | None:
+    if found := re.search(r"Option '([^']+)' is not accepted", message):
+        section = _key(message)
+        return f"Expected an option that `{section}` has, but got `{section}.{found.group(1)}`" + nearest(
+            f"{section}.{found.group(1)}", options
+        )
+    found = re.search(r"does not accept option '([^']+)'", message) or re.search(
+        r"nrecognized arguments: (?:--)?([^\s=]+)", message
+    )
+    if found:
+        return f"Expected an option that there is, but got `{found.group(1)}`" + nearest(found.group(1), options)
+    return None
+
+
+def _missing(message: str, options: list[str]) -> str | None:
+    found = re.search(r"arguments are required: (?:\w+\.)?(\w+)", message)
+    return (
+        f"Expected `{found.group(1)}` to be given; name a configuration with `--config`, for example "
+        "`--config mnist1d`."
+        if found
+        else None
+    )
+
+
+def _unknown_class(message: str, options: list[str]) -> str | None:
+    found = re.search(r"Expected a dot import path string: (\S+)", message) or re.search(
+        r"[Uu]nexpected import path (?:format|string)?:? ?(\S+)", message
+    )
+    return f"Expected `{_key(message)}` to be the name of a class, but got {found.group(1)}." if found else None
+
+
+def _wrong_value(message: str, options: list[str]) -> str | None:
+    key = _key(message)
+    kinds = re.findall(r"Expected a (<class '\w+'>|typing\.Literal\[[^\]]*\])", message)
+    given = re.findall(r"(?:Got|Given) value: (.*)", message)
+    if not (key and kinds and given):
+        return None
+    if "Literal" in "".join(kinds):
+        kinds = [kind for kind in kinds if "Literal" in kind]
+    elif "." in key and len(set(kinds)) > 1 and "Problem with given class_path" in message:
+        kinds = [kind for kind in kinds if "NoneType" not in kind]
+    words = " or ".join(dict.fromkeys(_words(kind) for kind in kinds))
+    return f"Expected `{key}` to be {words}, but got {given[0]}."
+
+
+def _key(message: str) -> str:
+    return ".".join(re.findall(r'Parser key "([^"]+)"', message))
+
+
+def _words(kind: str) -> str:
+    if kind.startswith("typing.Literal"):
+        return "one of " + ", ".join(re.findall(r"'([^']*)'", kind))
+    return _KINDS.get(kind, kind)

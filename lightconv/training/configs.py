@@ -1,0 +1,76 @@
+"""Finding configurations, and checking what a parser would pass over in silence."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import yaml
+
+import lightconv
+from lightconv.errors import UsageError
+from lightconv.training.complaints import nearest
+
+
+def config_folder() -> Path:
+    """Where the shipped configurations lie: inside an installed package, beside it in a checkout."""
+    package = Path(lightconv.__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def find_config(name: str) -> Path:
+    """The file of a configuration that is given as a path or by the bare name of a shipped one.
+
+    Raises:
+        UsageError: if there is no such file and no shipped configuration of that name.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    shipped = {path.stem: path for path in sorted(config_folder().glob("*.yaml"))}
+    if name in shipped:
+        return shipped[name]
+    hint = nearest(name, shipped)
+    if hint == ".":
+        hint = f" ({', '.join(shipped)})."
+    raise UsageError(f"Expected `--config` to name a file or a shipped configuration, but got {name!r}{hint}")
+
+
+def check_config(path: Path, sections: Collection[str], options: Collection[str]) -> None:
+    """Make sure that a file is YAML, a mapping, and has only known keys on its first level.
+
+    Args:
+        path: of the file.
+        sections: keys whose values are mappings.
+        options: keys whose values are checked elsewhere.
+
+    Raises:
+        UsageError: if not.
+    """
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise UsageError(f"Expected a configuration in YAML, but {str(path)!r} cannot be read{line}.") from error
+    if not isinstance(config, dict):
+        raise UsageError(f"Expected a configuration with keys and values, but {str(path)!r} holds none.")
+    for key, value in config.items():
+        if key not in sections and key not in options:
+            raise UsageError(
+                f"Expected the keys of {str(path)!r} to be among {', '.join(sorted({*sections, *options}))}, "
+                f"but got `{key}`{nearest(str(key), {*sections, *options})}"
+            )
+        if key in sections and not isinstance(value, dict):
+            raise UsageError(f"Expected `{key}` in {str(path)!r} to hold keys and values, but got {value!r}.")
+
+
+def config_arguments(arguments: list[str]) -> tuple[list[str], list[Path]]:
+    """Command-line arguments with the values of ``--config`` (or ``-c``) replaced by paths, and those paths."""
+    replaced, paths = list(arguments), []
+    for i, argument in enumerate(arguments):
+        option, equals, value = argument.partition("=")
+        if option not in ("--config", "-c") or not (equals or i + 1 < len(arguments)):
+            continue
+        paths.append(find_config(value if equals else arguments[i + 1]))
+        replaced[i if equals else i + 1] = f"{option}={paths[-1]}" if equals else str(paths[-1])
+    return replaced, paths

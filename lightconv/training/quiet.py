@@ -1,0 +1,45 @@
+"""Silencing what does not concern the user: narrowly, each message by its beginning."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_NOTES = (
+    "💡 Tip:",
+    "GPU available:",
+    "TPU available:",
+    "HPU available:",
+    "Seed set to",
+    "Restored all states",
+    "Restoring states",
+    "Loaded model weights",
+    "Loading `train_dataloader` to estimate",
+    "\nDetected KeyboardInterrupt",
+    "`Trainer.fit` stopped:",
+)
+_WARNINGS = (
+    # torch's own, about a type that Lightning 2.6 uses
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within the block Lightning's tips and notes about absent hardware are not printed; other messages are."""
+    loggers = [logging.getLogger(f"lightning.{name}.utilities.rank_zero") for name in ("pytorch", "fabric")]
+    loggers += [logging.getLogger("lightning.fabric.utilities.seed")]
+    for logger in loggers:
+        logger.addFilter(_worth_telling)
+    with warnings.catch_warnings():
+        for message in _WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            yield
+        finally:
+            for logger in loggers:
+                logger.removeFilter(_worth_telling)
+
+
+def _worth_telling(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_NOTES)
