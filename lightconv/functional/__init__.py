@@ -7,6 +7,17 @@ from typing import Any
 
 import torch.nn.functional
 
+from lightconv.functional.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_with_indices,
+    adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices,
+)
 from lightconv.functional.avg_pooling import avg_pool1d, avg_pool2d, avg_pool3d
 from lightconv.functional.blocks import conv_max_pool_relu
 from lightconv.functional.conv import (
@@ -28,8 +39,18 @@ from lightconv.functional.max_pooling import (
 from lightconv.functional.pooling import subsample
 from lightconv.functional.resampling import duplicate, interpolate, upsample_bilinear_zeros
 from lightconv.functional.unfolding import fold, unfold
+from lightconv.functional.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -49,6 +70,9 @@ __all__ = [
     "max_pool2d_with_indices",
     "max_pool3d",
     "max_pool3d_with_indices",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "subsample",
     "unfold",
     "upsample_bilinear_zeros",

@@ -17,8 +17,8 @@ from lightconv.functional.geometry import (
     batched,
     check_dtype,
     check_not_empty,
-    memory_format,
     numel,
+    plane_format,
     pool_output_size,
     show,
     to_integer,
@@ -71,12 +71,7 @@ def _avg_shape(
     divisor_override: int | None,
 ) -> Tensor:
     out = pool_output_size(tuple(x.shape[2:]), kernel, stride, pads, (1,) * len(kernel), ceil_mode)
-    return x.new_empty((*x.shape[:2], *out)).contiguous(memory_format=_layout_2d(x))
-
-
-def _layout_2d(x: Tensor) -> torch.memory_format:
-    # torch keeps channels_last of planes, not of volumes
-    return memory_format(x) if x.dim() == 4 else torch.contiguous_format
+    return x.new_empty((*x.shape[:2], *out)).contiguous(memory_format=plane_format(x))
 
 
 def _avg_definition(
@@ -156,7 +151,7 @@ def _avg_spread_shape(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Tensor:
-    return g.new_empty((*g.shape[:2], *size)).contiguous(memory_format=_layout_2d(g))
+    return g.new_empty((*g.shape[:2], *size)).contiguous(memory_format=plane_format(g))
 
 
 def _avg_spread_definition(

@@ -150,7 +150,8 @@ def pool_output_size(size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dil
     axes = len(size)
     reach = (*pads[:axes], *(high + s - 1 for high, s in zip(pads[axes:], stride, strict=True)))
     most = conv_output_size(size, kernel, stride, reach, dilation)
-    return tuple(torch.sym_min(most[i], (size[i] + pads[i] - 1) // stride[i] + 1) for i in range(axes))
+    starts = tuple((size[i] + pads[i] - 1) // stride[i] + 1 for i in range(axes))
+    return tuple(torch.sym_min(m, n) for m, n in zip(most, starts, strict=True))  # type: ignore[misc]
 
 
 def same_pads(kernel: Sizes, dilation: Sizes) -> Sizes:
@@ -188,6 +189,11 @@ def memory_format(*tensors: Tensor) -> torch.memory_format:
         if tensor.is_contiguous(memory_format=layout) and not tensor.is_contiguous():
             return layout
     return torch.contiguous_format
+
+
+def plane_format(tensor: Tensor) -> torch.memory_format:
+    """`memory_format` where torch keeps it for pictures only, not for volumes."""
+    return memory_format(tensor) if tensor.dim() == 4 else torch.contiguous_format
 
 
 def tiles(batch: int, rows: int, bytes_per_row: int, limit: int) -> Iterator[tuple[slice, slice]]:

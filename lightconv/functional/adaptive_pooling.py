@@ -1,0 +1,498 @@
+"""Adaptive pooling: windows that divide each axis into a given number of bins, as evenly as can be.
+
+Of an axis of n elements, bin i of m is
+
+    floor(i n / m)  to  ceil((i + 1) n / m),  the end not included
+
+so that neighbours may share an element, and bins are repeated where m > n. An element j lies in bin i if and only if
+i lies in bin j of n elements made of m: the adjoint of summing n elements into m bins is summing m into n. Hence the
+gradient of a mean over bins is made of sums over bins, and nothing is scattered.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+from lightconv.functional.dispatch import Operation, accumulation_dtype, float32_for_autocast, transforming
+from lightconv.functional.geometry import (
+    FLOATING,
+    Sizes,
+    batched,
+    check_dtype,
+    check_not_empty,
+    numel,
+    plane_format,
+    show,
+    to_integer,
+)
+from lightconv.functional.maxima import Reader, winners, winners_fast
+from lightconv.functional.planes import place, planes
+from lightconv.functional.pooling import along
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
+]
+
+
+@lru_cache(maxsize=256)
+def bins(n: int, m: int) -> tuple[Sizes, Sizes]:
+    """Where each of `m` bins of `n` elements starts and ends.
+
+    >>> bins(5, 2)
+    ((0, 2), (3, 5))
+    """
+    starts = tuple(i * n // m for i in range(m))
+    return starts, tuple(-(-(i + 1) * n // m) for i in range(m))
+
+
+def _longest(n: int, m: int) -> int:
+    return max((end - start for start, end in zip(*bins(n, m), strict=True)), default=1)
+
+
+# --- mean -------------------------------------------------------------------------------------------------------
+
+
+def _sum_bins(x: Tensor, axis: int, m: int) -> Tensor:
+    """Sums of m bins along an axis."""
+    n = x.shape[axis]
+    if n == m:
+        return x
+    if m == 0:
+        return x.narrow(axis, 0, 0)
+    starts, ends = bins(n, m)
+    if m <= max(1, _longest(n, m)):
+        sums = [x.narrow(axis, s, e - s).sum(axis, keepdim=True) for s, e in zip(starts, ends, strict=True)]
+        return torch.cat(sums, axis)
+    if n <= _longest(m, n) and not transforming():
+        shape = list(x.shape)
+        shape[axis] = m
+        total = x.new_zeros(shape)
+        for j, (s, e) in enumerate(zip(*bins(m, n), strict=True)):
+            total.narrow(axis, s, e - s).add_(x.narrow(axis, j, 1))
+        return total
+    return _sum_taps(x, axis, starts, ends)
+
+
+def _sum_taps(x: Tensor, axis: int, starts: Sizes, ends: Sizes) -> Tensor:
+    """The same, all bins at once, their first elements, then their second ones, and so on."""
+    n = x.shape[axis]
+    shape = list(x.shape)
+    shape[axis] = 1
+    # bins that are shorter than the longest read a zero
+    padded = torch.cat([x, x.new_zeros(shape)], axis)
+    total: Tensor | None = None
+    for tap in range(max(e - s for s, e in zip(starts, ends, strict=True))):
+        read = [s + tap if s + tap < e else n for s, e in zip(starts, ends, strict=True)]
+        value = padded.index_select(axis, torch.tensor(read, device=x.device))
+        total = value if total is None else total + value
+    assert total is not None
+    return total
+
+
+def _counts(size: Sizes, out: Sizes, like: Tensor) -> Tensor | int:
+    """How many elements each bin has."""
+    if all(n % m == 0 for n, m in zip(size, out, strict=True) if m):
+        return numel(size) // max(1, numel(out))
+    axes = len(size)
+    total: Tensor | int = 1
+    for axis, (n, m) in enumerate(zip(size, out, strict=True)):
+        lengths = [end - start for start, end in zip(*bins(n, m), strict=True)]
+        total = total * along(axis, axes, torch.tensor(lengths, dtype=like.dtype, device=like.device))
+    return total
+
+
+def _sums(x: Tensor, output_size: Sizes) -> Tensor:
+    """Sums of all bins."""
+    axes = range(len(output_size))
+    # the axes that shrink most first, so that there is less to do along the others
+    for axis in sorted(axes, key=lambda i: output_size[i] / max(1, x.shape[2 + i])):
+        x = _sum_bins(x, 2 + axis, output_size[axis])
+    return x
+
+
+def _mean_definition(x: Tensor, output_size: Sizes) -> Tensor:
+    total = _sums(x.to(accumulation_dtype(x.dtype)), output_size)
+    return (total / _counts(tuple(x.shape[2:]), output_size, total)).to(x.dtype)
+
+
+def _spread_definition(g: Tensor, size: Sizes) -> Tensor:
+    exact = g.to(accumulation_dtype(g.dtype))
+    return _sums(exact / _counts(size, tuple(g.shape[2:]), exact), size).to(g.dtype)
+
+
+def _shape(x: Tensor, output_size: Sizes) -> Tensor:
+    return x.new_empty((*x.shape[:2], *output_size)).contiguous(memory_format=plane_format(x))
+
+
+def _by_planes(definition: Any) -> Any:
+    def run(x: Tensor, output_size: Sizes) -> Tensor:
+        y = _shape(x, output_size)
+        each = max(numel(x.shape[2:]), numel(output_size))
+        for part in planes(tuple(x.shape), 2 * each * accumulation_dtype(x.dtype).itemsize):
+            y[part] = definition(x[part], output_size)
+        return y
+
+    return run
+
+
+def _mean_aten(x: Tensor, output_size: Sizes) -> Tensor:
+    return getattr(torch.nn.functional, f"adaptive_avg_pool{len(output_size)}d")(x, output_size)
+
+
+def _save_size(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.size = tuple(inputs[0].shape[2:])
+
+
+adaptive_avg_pool: Operation = Operation(
+    "adaptive_avg_pool",
+    "(Tensor input, SymInt[] output_size) -> Tensor",
+    definition=_mean_definition,
+    shape=_shape,
+    run=_by_planes(_mean_definition),
+    save=_save_size,
+    gradient=lambda ctx, g: (adaptive_avg_pool_spread(g, ctx.size), None),
+    aten=_mean_aten,
+)
+
+adaptive_avg_pool_spread: Operation = Operation(
+    "adaptive_avg_pool_spread",
+    "(Tensor grad, SymInt[] size) -> Tensor",
+    definition=_spread_definition,
+    shape=_shape,
+    run=_by_planes(_spread_definition),
+    save=_save_size,
+    gradient=lambda ctx, h: (adaptive_avg_pool(h, ctx.size), None),
+)
+"""The adjoint of the mean: every bin's share for each of its elements."""
+
+
+# --- maximum ----------------------------------------------------------------------------------------------------
+
+
+def _index_dtype(x: Tensor) -> torch.dtype:
+    return torch.int32 if numel(x.shape[2:]) < 2**31 else torch.int64
+
+
+def _readers(x: Tensor, out: Sizes) -> list[Reader]:
+    """How bins read the input; the elements' numbers are their indices into the plane."""
+    size, dtype = tuple(x.shape[2:]), _index_dtype(x)
+
+    def reader(axis: int) -> Reader:
+        n, m, step = size[axis], out[axis], numel(size[axis + 1 :])
+        starts, ends = bins(n, m)
+        first = slice(None), slice(None), *(slice(None),) * axis
+        even = m > 0 and n % m == 0
+
+        def index(tap: int) -> Tensor:
+            # bins that are shorter than the longest read their last element again
+            read = [min(s + tap, e - 1) for s, e in zip(starts, ends, strict=True)]
+            return torch.tensor(read, dtype=dtype, device=x.device)
+
+        def read(t: Tensor, tap: int) -> Tensor:
+            if even:
+                return t[(*first, slice(tap, n, n // m))]
+            return t.index_select(2 + axis, index(tap))
+
+        return Reader(_longest(n, m), read, lambda tap: along(axis, len(size), index(tap) * step))
+
+    return [reader(axis) for axis in range(len(size))]
+
+
+def _max_shape(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
+    y = _shape(x, output_size)
+    return y, torch.empty_like(y, dtype=torch.int64)
+
+
+def _max_definition(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
+    y, indices = winners(x, _readers(x, output_size), _index_dtype(x))
+    return y, indices.to(torch.int64)
+
+
+def _max_run(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
+    y, indices = _max_shape(x, output_size)
+    readers = _readers(x, output_size)
+    each = max(numel(x.shape[2:]), numel(output_size))
+    for part in planes(tuple(x.shape), 4 * each * x.element_size()):
+        y[part], indices[part] = winners_fast(x[part], readers, _index_dtype(x))
+    return y, indices
+
+
+def _max_aten(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
+    return getattr(torch.nn.functional, f"adaptive_max_pool{len(output_size)}d_with_indices")(x, output_size)
+
+
+def _save_indices(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(output[1])
+    ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
+    ctx.size = tuple(inputs[0].shape[2:])
+
+
+def _max_gradient(ctx: Any, g: Tensor | None, _: Any) -> tuple[Any, ...]:
+    (indices,) = ctx.saved_tensors
+    return None if g is None else place(g, indices, ctx.size), None
+
+
+adaptive_max_pool: Operation = Operation(
+    "adaptive_max_pool",
+    "(Tensor input, SymInt[] output_size) -> (Tensor, Tensor)",
+    definition=_max_definition,
+    shape=_max_shape,
+    run=_max_run,
+    save=_save_indices,
+    gradient=_max_gradient,
+    aten=_max_aten,
+)
+"""The maxima and their int64 indices into each plane."""
+
+
+# --- the public functions ---------------------------------------------------------------------------------------
+
+
+def _sizes(name: str, output_size: Any, x: Tensor) -> Sizes:
+    """`output_size` for each axis; None keeps an axis, where there are several."""
+    axes = x.dim() - 2
+    if isinstance(output_size, Sequence) and not isinstance(output_size, str):
+        wanted: tuple[Any, ...] = tuple(output_size)
+        if len(wanted) != axes:
+            raise RuntimeError(
+                f"Expected `output_size` of {name} to be one integer or {axes} of them, but got {show(output_size)}."
+            )
+    else:
+        wanted = (to_integer(output_size, "output_size"),) * axes
+    keep = axes > 1
+    sizes = tuple(
+        n if v is None and keep else to_integer(v, "output_size") for v, n in zip(wanted, x.shape[2:], strict=True)
+    )
+    if any(v < 0 for v in sizes):
+        raise RuntimeError(f"Expected `output_size` of {name} not to be negative, but got {show(output_size)}.")
+    return sizes
+
+
+def _adaptive_avg_pool_nd(function: Any, axes: int, x: Tensor, output_size: Any) -> Tensor:
+    name = function.__name__
+    if has_torch_function_unary(x):
+        return handle_torch_function(function, (x,), x, output_size)
+    x, is_batched = batched(x, axes, name)
+    if axes == 3:
+        x = float32_for_autocast(x)
+    sizes = _sizes(name, output_size, x)
+    if all(m == 1 for m in sizes):  # torch takes the mean of everything by another function, which knows more
+        check_dtype(x, name, (*FLOATING, torch.complex64, torch.complex128))
+    else:
+        check_dtype(x, name, FLOATING)
+        check_not_empty(x, name, first=1 if axes == 3 and is_batched else 2)
+    y = adaptive_avg_pool(x, sizes)
+    return y if is_batched else y.squeeze(0)
+
+
+def _adaptive_max_pool_nd(
+    function: Any, axes: int, x: Tensor, output_size: Any, return_indices: Any, with_indices: bool = False
+) -> Any:
+    name = function.__name__
+    if has_torch_function_unary(x):
+        return handle_torch_function(function, (x,), x, output_size, return_indices=return_indices)
+    x, is_batched = batched(x, axes, name)
+    if axes == 3:
+        x = float32_for_autocast(x)
+    check_dtype(x, name, FLOATING)
+    check_not_empty(x, name, first=1 if is_batched else 2)
+    y, indices = adaptive_max_pool(x, _sizes(name, output_size, x))
+    if not is_batched:
+        y, indices = y.squeeze(0), indices.squeeze(0)
+    return (y, indices) if with_indices or return_indices else y
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """1-D adaptive average pooling: the means of `output_size` bins along each axis.
+
+        y[n, c, i] = mean of x[n, c, j] over  floor(i in / out) <= j < ceil((i + 1) in / out)
+
+    Same meaning as `torch.nn.functional.adaptive_avg_pool1d`.
+
+    Args:
+        input: (N, C, L), or without N. Floating; also complex, if every `output_size` is 1.
+        output_size: elements of the output: one integer.
+
+    Returns:
+        (N, C, L_out), the size being `output_size`.
+
+    Raises:
+        RuntimeError: for shapes, numbers or dtypes that do not fit.
+        TypeError: for arguments of another type.
+
+    >>> adaptive_avg_pool1d(torch.tensor([[[1.0, 2.0, 3.0, 4.0, 5.0]]]), 2)
+    tensor([[[2., 4.]]])
+    """
+    return _adaptive_avg_pool_nd(adaptive_avg_pool1d, 1, input, output_size)
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """1-D adaptive max-pooling: the largest elements of `output_size` bins along each axis.
+
+        y[n, c, i] = max of x[n, c, j] over  floor(i in / out) <= j < ceil((i + 1) in / out)
+
+    Ties and NaN as in `max_pool1d`. Same meaning as `torch.nn.functional.adaptive_max_pool1d`.
+
+    Args:
+        input: (N, C, L), or without N. Floating.
+        output_size: elements of the output: one integer.
+        return_indices: also return where the maxima were.
+
+    Returns:
+        (N, C, L_out), the size being `output_size`. With `return_indices` also an int64 tensor of that shape:
+        the index into the plane (L) of each maximum.
+
+    Raises:
+        RuntimeError: for shapes, numbers or dtypes that do not fit.
+        TypeError: for arguments of another type.
+
+    >>> adaptive_max_pool1d(torch.tensor([[[1.0, 5.0, 3.0, 4.0, 2.0]]]), 2, return_indices=True)
+    (tensor([[[5., 4.]]]), tensor([[[1, 3]]]))
+    """
+    return _adaptive_max_pool_nd(adaptive_max_pool1d, 1, input, output_size, return_indices)
+
+
+def adaptive_max_pool1d_with_indices(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`adaptive_max_pool1d` with its indices, whatever `return_indices` says.
+
+    >>> adaptive_max_pool1d_with_indices(torch.tensor([[[3.0, 1.0, 1.0, 4.0]]]), 2)
+    (tensor([[[3., 4.]]]), tensor([[[0, 3]]]))
+    """
+    return _adaptive_max_pool_nd(adaptive_max_pool1d_with_indices, 1, input, output_size, return_indices, True)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """2-D adaptive average pooling: the means of `output_size` bins along each axis.
+
+        y[n, c, i] = mean of x[n, c, j] over  floor(i in / out) <= j < ceil((i + 1) in / out)
+
+    Same meaning as `torch.nn.functional.adaptive_avg_pool2d`.
+
+    Args:
+        input: (N, C, H, W), or without N. Floating; also complex, if every `output_size` is 1.
+        output_size: elements of the output along each axis: one integer, or 2 of them; None keeps an axis.
+
+    Returns:
+        (N, C, H_out, W_out), the size being `output_size`.
+
+    Raises:
+        RuntimeError: for shapes, numbers or dtypes that do not fit.
+        TypeError: for arguments of another type.
+
+    >>> adaptive_avg_pool2d(torch.randn(2, 3, 10, 9), (None, 4)).shape
+    torch.Size([2, 3, 10, 4])
+    """
+    return _adaptive_avg_pool_nd(adaptive_avg_pool2d, 2, input, output_size)
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """2-D adaptive max-pooling: the largest elements of `output_size` bins along each axis.
+
+        y[n, c, i] = max of x[n, c, j] over  floor(i in / out) <= j < ceil((i + 1) in / out)
+
+    Ties and NaN as in `max_pool2d`. Same meaning as `torch.nn.functional.adaptive_max_pool2d`.
+
+    Args:
+        input: (N, C, H, W), or without N. Floating.
+        output_size: elements of the output along each axis: one integer, or 2 of them; None keeps an axis.
+        return_indices: also return where the maxima were.
+
+    Returns:
+        (N, C, H_out, W_out), the size being `output_size`. With `return_indices` also an int64 tensor of that shape:
+        the index into the plane (H, W) of each maximum.
+
+    Raises:
+        RuntimeError: for shapes, numbers or dtypes that do not fit.
+        TypeError: for arguments of another type.
+
+    >>> adaptive_max_pool2d(torch.randn(2, 3, 10, 9), (None, 4)).shape
+    torch.Size([2, 3, 10, 4])
+    """
+    return _adaptive_max_pool_nd(adaptive_max_pool2d, 2, input, output_size, return_indices)
+
+
+def adaptive_max_pool2d_with_indices(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`adaptive_max_pool2d` with its indices, whatever `return_indices` says.
+
+    >>> adaptive_max_pool2d_with_indices(torch.tensor([[[[1.0, 3.0], [6.0, 2.0]]]]), 1)
+    (tensor([[[[6.]]]]), tensor([[[[2]]]]))
+    """
+    return _adaptive_max_pool_nd(adaptive_max_pool2d_with_indices, 2, input, output_size, return_indices, True)
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """3-D adaptive average pooling: the means of `output_size` bins along each axis.
+
+        y[n, c, i] = mean of x[n, c, j] over  floor(i in / out) <= j < ceil((i + 1) in / out)
+
+    Same meaning as `torch.nn.functional.adaptive_avg_pool3d`.
+
+    Args:
+        input: (N, C, D, H, W), or without N. Floating; also complex, if every `output_size` is 1.
+        output_size: elements of the output along each axis: one integer, or 3 of them; None keeps an axis.
+
+    Returns:
+        (N, C, D_out, H_out, W_out), the size being `output_size`.
+
+    Raises:
+        RuntimeError: for shapes, numbers or dtypes that do not fit.
+        TypeError: for arguments of another type.
+
+    >>> adaptive_avg_pool3d(torch.ones(2, 3, 5, 6, 7), 1).shape
+    torch.Size([2, 3, 1, 1, 1])
+    """
+    return _adaptive_avg_pool_nd(adaptive_avg_pool3d, 3, input, output_size)
+
+
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """3-D adaptive max-pooling: the largest elements of `output_size` bins along each axis.
+
+        y[n, c, i] = max of x[n, c, j] over  floor(i in / out) <= j < ceil((i + 1) in / out)
+
+    Ties and NaN as in `max_pool3d`. Same meaning as `torch.nn.functional.adaptive_max_pool3d`.
+
+    Args:
+        input: (N, C, D, H, W), or without N. Floating.
+        output_size: elements of the output along each axis: one integer, or 3 of them; None keeps an axis.
+        return_indices: also return where the maxima were.
+
+    Returns:
+        (N, C, D_out, H_out, W_out), the size being `output_size`. With `return_indices` also an int64 tensor of that
+        shape: the index into the plane (D, H, W) of each maximum.
+
+    Raises:
+        RuntimeError: for shapes, numbers or dtypes that do not fit.
+        TypeError: for arguments of another type.
+
+    >>> adaptive_max_pool3d(torch.ones(2, 3, 5, 6, 7), 1).shape
+    torch.Size([2, 3, 1, 1, 1])
+    """
+    return _adaptive_max_pool_nd(adaptive_max_pool3d, 3, input, output_size, return_indices)
+
+
+def adaptive_max_pool3d_with_indices(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`adaptive_max_pool3d` with its indices, whatever `return_indices` says.
+
+    >>> adaptive_max_pool3d_with_indices(torch.arange(8.0).reshape(1, 1, 2, 2, 2), 1)
+    (tensor([[[[[7.]]]]]), tensor([[[[[7]]]]]))
+    """
+    return _adaptive_max_pool_nd(adaptive_max_pool3d_with_indices, 3, input, output_size, return_indices, True)
