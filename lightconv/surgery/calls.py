@@ -59,21 +59,20 @@ def functions_of(module: nn.Module) -> list[types.FunctionType]:
     cls, found = type(module), []
     waiting: list[Any] = [vars(module).get("forward", cls.forward)]
     while waiting:
-        function = inspect.unwrap(waiting.pop())
-        function = getattr(function, "__func__", function)
+        function = waiting.pop()
+        function = inspect.unwrap(getattr(function, "__func__", function))
         if not isinstance(function, types.FunctionType) or function in found or _foreign(function):
             continue
         found.append(function)
         for item in _mentioned(function):
-            if isinstance(item, str):
-                item = inspect.getattr_static(cls, item, None)
-                if isinstance(item, (staticmethod, classmethod)):
-                    item = item.__func__
-                elif isinstance(item, property):
-                    item = item.fget
-            if isinstance(item, types.FunctionType):
-                waiting.append(item)
+            waiting += _methods(cls, item) if isinstance(item, str) else [item]
     return found
+
+
+def _methods(cls: type, name: str) -> list[Any]:
+    """What a method or property of this name may be, `super()` included."""
+    found = [vars(c)[name] for c in cls.__mro__ if name in vars(c)]
+    return [item.fget if isinstance(item, property) else item for item in found]
 
 
 def _foreign(function: Callable[..., Any]) -> bool:

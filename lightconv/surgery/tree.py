@@ -1,8 +1,9 @@
-"""A module tree copied so that only the modules are new: parameters, buffers and everything else stay the same objects.
+"""A module tree copied so that its parameters and buffers stay the same objects.
 
 `copy.deepcopy` would copy parameters, and with them whatever a module or a hook happens to refer to. Here the
-modules and the plain containers in their attributes are new; references from one module of the tree to another, also
-those of bound methods and hook handles, lead to the new ones.
+modules are new, the plain containers in their attributes, and tensors that are neither parameters nor buffers (the
+state of a metric, say); references from one module of the tree to another, also those of bound methods and hook
+handles, lead to the new ones. Anything else stays the same object.
 """
 
 import copy
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch.fx
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import _WrappedHook
 from torch.utils.hooks import RemovableHandle
 
@@ -48,6 +49,18 @@ def contents(cell: types.CellType) -> Any:
         return None
 
 
+def _of_graph(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+    return torch.fx.GraphModule(module, copy.deepcopy(module.graph), type(module).__name__)
+
+
+def _storage(value: Tensor | None) -> Any:
+    """What tensors that share memory have in common."""
+    try:
+        return None if value is None else value.untyped_storage()._cdata
+    except (RuntimeError, NotImplementedError, ValueError):  # not initialised, or of a kind without storage
+        return id(value)
+
+
 def _cells(value: types.FunctionType) -> tuple[types.CellType, ...]:
     return value.__closure__ or ()
 
@@ -65,9 +78,12 @@ def rebuild(root: nn.Module, change: Callable[[nn.Module], Any], closed: Callabl
     for module in members(root, closed).values():
         result: Any = module if closed(module) else change(module)
         if isinstance(result, type):
-            result = copy.copy(module) if isinstance(module, torch.fx.GraphModule) else object.__new__(result)
+            result = _of_graph(module) if isinstance(module, torch.fx.GraphModule) else object.__new__(result)
             copied.append((module, result))
         new[id(module)] = result
+    kept = {
+        _storage(value) for module, _ in copied for value in (*module._parameters.values(), *module._buffers.values())
+    }
     # hook handles refer to the dictionaries that they remove from
     dictionaries = {id(value) for module, _ in copied for value in vars(module).values() if isinstance(value, dict)}
 
@@ -100,6 +116,8 @@ def rebuild(root: nn.Module, change: Callable[[nn.Module], Any], closed: Callabl
             return _WrappedHook(moved(value.hook), None if owner is None else moved(owner))
         if kind is RemovableHandle:
             return _handle(value)
+        if kind is Tensor and not value.requires_grad and _storage(value) not in kept:
+            return new.setdefault(id(value), value.clone())
         return value
 
     def function(value: types.FunctionType) -> types.FunctionType:
