@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from lightconv.functional.geometry import show
+from lightconv.kernels import KERNELS, available
 
 # the mode in which torch.autograd.grad(is_grads_batched=True) runs
 _BATCHED_GRADIENTS: Any = torch._C._parse_dispatch_key("VmapMode")
@@ -43,7 +44,7 @@ def backend(name: str | None = None) -> Any:
 
     - `"auto"` (the default): compiled kernels where they support the case, else the definition;
     - `"definition"`: PyTorch primitives, as written in `lightconv.functional`;
-    - `"native"`: our compiled kernels;
+    - `"native"`: our compiled kernels; like "auto", but an error where they are not installed;
     - `"aten"`: PyTorch's own operators, to compare with.
 
     As a context manager it holds for the block.
@@ -64,7 +65,7 @@ def backend(name: str | None = None) -> Any:
         return _backend
     if name not in BACKENDS:
         raise ValueError(f"Expected `name` to be one of {', '.join(BACKENDS)}, but got {show(name)}.")
-    if name == "native":
+    if name == "native" and not available():
         raise RuntimeError(
             "Expected compiled kernels for backend 'native', but this installation has none; use 'auto'."
         )
@@ -157,10 +158,15 @@ class Operation:
         self.definition = definition
         self.aten = aten
         compute = run or definition
+        native = KERNELS.get(name)
 
         def evaluate(*args: Any) -> Any:
             if args[0].is_meta:
                 return shape(*args)
+            if native is not None and (_backend == "auto" or _backend == "native"):
+                result = native(*args)
+                if result is not None:
+                    return result
             if _backend == "aten" and aten is not None:
                 return aten(*args)
             return compute(*args)

@@ -1,0 +1,24 @@
+"""Compiled CPU kernels behind the functions: optional, and never another result than the definition's.
+
+The sources are portable C++ without headers of Python or torch, compiled when the package is installed, once for
+each instruction set; the best that the CPU has is chosen when the library is loaded. Where there is no library, or
+no kernel for a case, the definition runs. Results do not depend on the number of threads, which is torch's.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from lightconv.kernels import conv
+from lightconv.kernels.library import functions
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "conv": conv.conv,
+    "conv_transpose": conv.conv_transpose,
+    "conv_weight": conv.conv_weight,
+}
+"""By operation: a function of the operation's arguments that returns its result, or None if it has no kernel."""
+
+
+def available() -> bool:
+    """Whether there are compiled kernels that this CPU can run."""
+    return bool(functions())

@@ -1,0 +1,248 @@
+"""Convolution, transposed convolution and weight gradient in 1-D to 3-D, float32.
+
+Each function takes the arguments of the operation of that name and returns None for what it does not support.
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightconv.kernels.library import Integers, functions, layout, usable
+
+Sizes = tuple[int, ...]
+Case = tuple[Integers, Sizes]
+
+
+def row_order(shape: Sizes) -> Sizes:
+    """Strides of a tensor whose elements lie in row order."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def geometry(
+    *,
+    shape: Sizes,
+    strides: Sizes,
+    out_shape: Sizes,
+    out_strides: Sizes,
+    weight: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    threads: int,
+    pool: Sizes = (1, 1),
+) -> Integers:
+    """A convolution of (N, C, *size) to (N, K, *out) as the kernels' `ConvGeometry`."""
+    axes = len(stride)
+    fill = 3 - axes
+
+    def three(values: Sizes, missing: int) -> Sizes:
+        return (missing,) * fill + values[:axes]
+
+    batch, size, out = shape[0], three(shape[2:], 1), three(out_shape[2:], 1)
+    x_stride = (*strides[:2], *three(strides[2:], 0))
+    y_stride = (*out_strides[:2], *three(out_strides[2:], 0))
+    if axes == 1:
+        # samples are rows, which one vector may span
+        size, out = (1, batch, size[2]), (1, batch, out[2])
+        x_stride = (0, x_stride[1], 0, x_stride[0], x_stride[4])
+        y_stride = (0, y_stride[1], 0, y_stride[0], y_stride[4])
+        batch = 1
+    return Integers(
+        *(batch, groups, weight[1], weight[0] // groups),
+        *size,
+        *out,
+        *pool,
+        *three(weight[2:], 1),
+        *three(stride, 1),
+        *three(pads, 0),
+        *three(dilation, 1),
+        *x_stride,
+        *y_stride,
+        threads,
+    )
+
+
+@lru_cache(4096)
+def _conv_case(
+    shape: Sizes,
+    strides: Sizes,
+    weight: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    threads: int,
+) -> Case | None:
+    axes = len(stride)
+    out = (
+        *(shape[0], weight[0]),
+        *(
+            (shape[2 + i] + pads[i] + pads[axes + i] - dilation[i] * (weight[2 + i] - 1) - 1) // stride[i] + 1
+            for i in range(axes)
+        ),
+    )
+    if 0 in shape or 0 in out:
+        return None
+    return (
+        geometry(
+            shape=shape,
+            strides=strides,
+            out_shape=out,
+            out_strides=row_order(out),
+            weight=weight,
+            stride=stride,
+            pads=pads,
+            dilation=dilation,
+            groups=groups,
+            threads=threads,
+        ),
+        out,
+    )
+
+
+@lru_cache(4096)
+def _transpose_case(
+    shape: Sizes,
+    strides: Sizes,
+    weight: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    output_padding: Sizes,
+    threads: int,
+) -> Case | None:
+    axes = len(stride)
+    out = (
+        *(shape[0], weight[1] * groups),
+        *(
+            (shape[2 + i] - 1) * stride[i]
+            - (pads[i] + pads[axes + i])
+            + (dilation[i] * (weight[2 + i] - 1) + output_padding[i] + 1)
+            for i in range(axes)
+        ),
+    )
+    if 0 in shape or 0 in out:
+        return None
+    return (
+        geometry(
+            shape=out,
+            strides=row_order(out),
+            out_shape=shape,
+            out_strides=strides,
+            weight=weight,
+            stride=stride,
+            pads=pads,
+            dilation=dilation,
+            groups=groups,
+            threads=threads,
+        ),
+        out,
+    )
+
+
+@lru_cache(4096)
+def _weight_case(
+    shape: Sizes,
+    strides: Sizes,
+    out_shape: Sizes,
+    out_strides: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    threads: int,
+) -> Case | None:
+    weight = (out_shape[1], shape[1] // groups, *kernel)
+    if 0 in shape or 0 in out_shape:
+        return None
+    return (
+        geometry(
+            shape=shape,
+            strides=strides,
+            out_shape=out_shape,
+            out_strides=out_strides,
+            weight=weight,
+            stride=stride,
+            pads=pads,
+            dilation=dilation,
+            groups=groups,
+            threads=threads,
+        ),
+        weight,
+    )
+
+
+def _run(
+    kernel: str, case: Callable[..., Case | None], x: Tensor, w: Tensor, b: Tensor | None, *rest: Any
+) -> Tensor | None:
+    kernels = functions()
+    if not kernels or not usable(x, w, b):
+        return None
+    order = layout(x, w)
+    if order is not torch.contiguous_format:
+        x = x.contiguous()
+    if type(rest[0]) is list:  # a custom operator's arguments
+        rest = tuple(tuple(r) if type(r) is list else r for r in rest)
+    found = case(x.shape, x.stride(), w.shape, *rest, torch.get_num_threads())
+    if found is None:
+        return None
+    integers, shape = found
+    w = w.contiguous()
+    b = b if b is None else b.contiguous()
+    y = x.new_empty(shape)
+    kernels[kernel](integers.address, x.data_ptr(), w.data_ptr(), None if b is None else b.data_ptr(), y.data_ptr())
+    return y if order is torch.contiguous_format else y.contiguous(memory_format=order)
+
+
+def conv(
+    x: Tensor, w: Tensor, b: Tensor | None, stride: Sizes, pads: Sizes, dilation: Sizes, groups: int
+) -> Tensor | None:
+    """Convolution."""
+    return _run("conv", _conv_case, x, w, b, stride, pads, dilation, groups)
+
+
+def conv_transpose(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    output_padding: Sizes,
+) -> Tensor | None:
+    """Transposed convolution, which is also the gradient of a convolution's input."""
+    return _run("conv_transpose", _transpose_case, x, w, b, stride, pads, dilation, groups, output_padding)
+
+
+def conv_weight(
+    x: Tensor, g: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, groups: int
+) -> Tensor | None:
+    """The gradient of a convolution's weights."""
+    kernels = functions()
+    if not kernels or not usable(x, g):
+        return None
+    if layout(x, g) is not torch.contiguous_format:
+        x, g = x.contiguous(), g.contiguous()
+    if type(kernel) is list:  # a custom operator's arguments
+        kernel, stride, pads, dilation = tuple(kernel), tuple(stride), tuple(pads), tuple(dilation)
+    threads = torch.get_num_threads()
+    found = _weight_case(x.shape, x.stride(), g.shape, g.stride(), kernel, stride, pads, dilation, groups, threads)
+    if found is None:
+        return None
+    integers, shape = found
+    w = x.new_empty(shape)
+    kernels["conv_weight"](integers.address, x.data_ptr(), g.data_ptr(), w.data_ptr())
+    # the kernel multiplies elements between the windows by zero, which is right for numbers alone
+    return w if math.isfinite(w.sum().item()) else None

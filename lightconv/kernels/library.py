@@ -1,0 +1,123 @@
+"""The compiled library: found, checked, and its functions for this CPU."""
+
+import ctypes
+import functools
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from lightconv.kernels import build
+
+# in the order in which they are preferred
+VARIANTS = ("avx512", "avx2", "baseline")
+ENVIRONMENT = "LIGHTCONV_KERNELS"
+
+Function = Callable[..., None]
+# pointers that each function takes
+_ARGUMENTS = {"conv": 5, "conv_transpose": 5, "conv_weight": 4, "conv_max_pool_relu": 6}
+
+
+class Library:
+    """The functions that a shared library has for one instruction set.
+
+    Args:
+        path: the shared library.
+        variant: one of `VARIANTS`; the best that this CPU can run if not given.
+
+    Raises:
+        OSError: if the library cannot be loaded, is not the one built from these sources, or has nothing that this
+            CPU can run.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] = build.LIBRARY, variant: str | None = None) -> None:
+        loaded = ctypes.CDLL(os.fspath(path))
+        try:
+            loaded.lightconv_sources.restype = ctypes.c_char_p
+            built_from = loaded.lightconv_sources().decode()
+        except AttributeError as error:
+            raise OSError(f"Expected {path} to be lightconv's kernels, but it is another library.") from error
+        if built_from != build.digest():
+            raise OSError(
+                f"Expected {path} to be built from the present sources, but they have changed since; "
+                "install lightconv again."
+            )
+        wanted = VARIANTS if variant is None else (variant,)
+        runs = (v for v in wanted if hasattr(loaded, f"{v}_conv") and loaded.lightconv_runs(v.encode()))
+        found = next(runs, None)
+        if found is None:
+            raise OSError(f"Expected kernels for this CPU in {path}, but found none of {', '.join(wanted)}.")
+        self.variant: str = found
+        self.functions: dict[str, Function] = {}
+        for name, count in _ARGUMENTS.items():
+            function = getattr(loaded, f"{found}_{name}")
+            function.argtypes = [ctypes.c_void_p] * count
+            function.restype = None
+            self.functions[name] = function
+
+
+@functools.cache
+def functions() -> dict[str, Function]:
+    """The functions of the library in use, by name; empty, after one warning, if there is none.
+
+    The environment variable LIGHTCONV_KERNELS can name an instruction set ("avx512", "avx2", "baseline"), or
+    "off".
+
+    Raises:
+        ValueError: if it names something else.
+    """
+    wanted = os.environ.get(ENVIRONMENT) or None
+    if wanted == "off":
+        return {}
+    if wanted is not None and wanted not in VARIANTS:
+        raise ValueError(f"Expected ${ENVIRONMENT} to be one of {', '.join(VARIANTS)} or off, but got {wanted!r}.")
+    try:
+        return Library(variant=wanted).functions
+    except OSError as error:
+        reason = str(error) if build.LIBRARY.exists() else "there was no C++ compiler when it was installed"
+        warnings.warn(f"lightconv runs without its compiled kernels, more slowly: {reason}", stacklevel=2)
+        return {}
+
+
+_PLAIN = (Tensor, Parameter)
+_modes = torch._C._len_torch_dispatch_stack
+_tracing = torch._C._get_tracing_state
+
+
+def usable(*tensors: Tensor | None) -> bool:
+    """Whether kernels can read the tensors, and nobody watches who would see nothing of what they do."""
+    if _modes() or _tracing() is not None:
+        return False
+    for tensor in tensors:
+        if tensor is not None and (
+            type(tensor) not in _PLAIN
+            or tensor.dtype is not torch.float32
+            or not tensor.is_cpu
+            or tensor.layout is not torch.strided
+            or tensor.is_neg()
+        ):
+            return False
+    return True
+
+
+def layout(*tensors: Tensor) -> torch.memory_format:
+    """Channels last if any of the tensors has its elements in that order."""
+    for tensor in tensors:
+        if not tensor.is_contiguous():
+            if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+                return torch.channels_last
+            if tensor.dim() == 5 and tensor.is_contiguous(memory_format=torch.channels_last_3d):
+                return torch.channels_last_3d
+    return torch.contiguous_format
+
+
+class Integers:
+    """Integers in memory, as a kernel reads its arguments; `address` is where."""
+
+    def __init__(self, *values: int) -> None:
+        self._array: Any = (ctypes.c_int64 * len(values))(*values)
+        self.address: int = ctypes.addressof(self._array)

@@ -1,0 +1,57 @@
+// Work shared between threads, and memory that each of them keeps for the next call.
+#pragma once
+
+#include "vectors.h"
+
+#include <stdlib.h>
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace {
+
+// A buffer that only grows, so that calls neither ask the system for pages nor clear them again and again.
+struct Scratch {
+    char* memory = nullptr;
+    size_t size = 0;
+
+    template <class T>
+    T* get(index_t count) {
+        const size_t wanted = (size_t)count * sizeof(T) + 64;
+        if (wanted > size) {
+            free(memory);
+            size = (wanted + 4095) / 4096 * 4096;
+            memory = nullptr;
+            void* fresh = nullptr;
+            if (posix_memalign(&fresh, 64, size)) abort();
+            memory = (char*)fresh;
+        }
+        return (T*)memory;
+    }
+
+    ~Scratch() { free(memory); }
+};
+
+enum Purpose { WEIGHTS, OFFSETS, INPUT, GRADIENT, TOTAL, LIST, PURPOSES };
+
+template <class T>
+T* scratch(Purpose purpose, index_t count) {
+    static thread_local Scratch buffers[PURPOSES];
+    return buffers[purpose].get<T>(count);
+}
+
+// Calls work(item) for every item. Which thread takes which item must not matter for the result.
+template <class Work>
+void share(index_t items, index_t threads, const Work& work) {
+#if defined(_OPENMP)
+    if (threads > 1 && items > 1) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads < items ? (int)threads : (int)items)
+        for (index_t item = 0; item < items; item++) work(item);
+        return;
+    }
+#endif
+    (void)threads;
+    for (index_t item = 0; item < items; item++) work(item);
+}
+
+}  // namespace

@@ -1,0 +1,201 @@
+// The gradient of a convolution's weights: for each weight, the sum of the products of the elements that it joins.
+//
+// Lanes run along rows, packed as for the convolution itself; the gradient is packed likewise, with zeros between
+// its rows. A tile of some taps times some output channels stays in registers while all positions of a slab (some
+// samples, some rows) go by. Slabs are summed up by part, and the parts at the end: both are cut by sizes alone,
+// so that the order of every sum is the same for any number of threads.
+#pragma once
+
+#include "conv.h"
+
+namespace {
+
+// The sums over the lanes of vectors [k][c], each added to its place in `to`.
+template <int K, int C>
+INLINE void add_lane_sums(float* to, index_t c_stride, const floats (&v)[K][C]) {
+    UNROLL for (int start = 0; start < K * C; start += LANES) {
+        floats line[LANES];
+        UNROLL for (int i = 0; i < LANES; i++) line[i] = start + i < K * C ? v[(start + i) / C][(start + i) % C] : floats{};
+        // each step adds the halves of two vectors and puts them side by side
+        UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+            UNROLL for (int i = 0; i < half; i++)
+                line[i] = interleave_low(line[i], line[i + half]) + interleave_high(line[i], line[i + half]);
+        UNROLL for (int i = 0; i < LANES; i++)
+            if (start + i < K * C) to[(start + i) % C * c_stride + (start + i) / C] += line[0][i];
+    }
+}
+
+struct Slab {
+    const float* x;
+    const int32_t* offset;
+    const float* g;
+    index_t samples, vectors;
+    index_t x_sample, g_sample, g_channel;
+    float* total;
+    index_t total_channel;
+};
+
+template <int K, int C>
+void weight_tile(const Slab& s) {
+    floats total[K][C];
+    UNROLL for (int k = 0; k < K; k++)
+        UNROLL for (int c = 0; c < C; c++) total[k][c] = floats{};
+    for (index_t n = 0; n < s.samples; n++) {
+        const float *g = s.g + n * s.g_sample, *x[K];
+        UNROLL for (int k = 0; k < K; k++) x[k] = s.x + n * s.x_sample + s.offset[k];
+        for (index_t i = 0; i < s.vectors * LANES; i += LANES) {
+            floats b[C];
+            UNROLL for (int c = 0; c < C; c++) b[c] = load(g + c * s.g_channel + i);
+            UNROLL for (int k = 0; k < K; k++) {
+                const floats a = load(x[k] + i);
+                UNROLL for (int c = 0; c < C; c++) total[k][c] += a * b[c];
+            }
+        }
+    }
+    add_lane_sums(s.total, s.total_channel, total);
+}
+
+#if REGISTERS == 32
+const index_t TAP_BLOCK = 5, OUTPUT_BLOCK = 5;
+#else
+const index_t TAP_BLOCK = 4, OUTPUT_BLOCK = 3;
+#endif
+
+template <int K>
+void weight_tile(index_t outputs, const Slab& s) {
+    switch (outputs) {
+        case 1: return weight_tile<K, 1>(s);
+        case 2: return weight_tile<K, 2>(s);
+        case 3: return weight_tile<K, 3>(s);
+#if REGISTERS == 32
+        case 4: return weight_tile<K, 4>(s);
+        case 5: return weight_tile<K, 5>(s);
+#endif
+    }
+}
+
+void weight_tile(index_t taps, index_t outputs, const Slab& s) {
+    switch (taps) {
+        case 1: return weight_tile<1>(outputs, s);
+        case 2: return weight_tile<2>(outputs, s);
+        case 3: return weight_tile<3>(outputs, s);
+        case 4: return weight_tile<4>(outputs, s);
+#if REGISTERS == 32
+        case 5: return weight_tile<5>(outputs, s);
+#endif
+    }
+}
+
+// Sums over this many vectors, if there are so many, before the lanes are added.
+const index_t LONG_SUM = 96;
+// Pieces of work to cut a gradient into, if it is large enough; and memory for partial results.
+const index_t PIECES = 16, PARTS_FLOATS = 4 << 20;
+
+void conv_weight(const ConvGeometry& g, const float* x, const float* y, float* w) {
+    index_t* next = scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2]));
+    Convolution job;
+    describe(g, next, job);
+    const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
+    const index_t planes = g.inputs * az.taps, taps_of_plane = ay.taps * ax.taps, taps = planes * taps_of_plane;
+    const Packing px(ax, 1, g.out[2]);
+
+    // as in convolve(): arithmetic and copying, for either way of laying rows out
+    const auto cost = [&](index_t columns, index_t copies) {
+        return columns * taps * g.outputs / 2 + columns * copies * planes * px.period * ay.step * 12;
+    };
+    const bool close = cost(g.out[2], px.shifts) < cost(px.extent, 1);
+    const index_t pitch = close ? g.out[2] : px.extent, copies = close ? px.shifts : 1;
+
+    // a slab: so many rows, or so many whole samples
+    const Packing one(ay, 1, 1);
+    const index_t row_cost = one.period * px.period * copies * pitch;
+    index_t rows = most(1, least(g.out[1], PACKED_FLOATS / (row_cost * least(planes, 8)) - one.shifts + 1));
+    const index_t row_blocks = ceil_divide(g.out[1], rows);
+    rows = ceil_divide(g.out[1], row_blocks);
+    const Packing py(ay, 1, rows);
+    const index_t copy = py.extent * pitch, phase = copies * copy, plane = py.period * px.period * phase;
+    const index_t vectors = ceil_divide(rows * pitch, LANES), slabs = g.batch * g.out[0] * row_blocks;
+
+    // parts, and chunks of planes, by sizes alone
+    index_t parts = least(slabs, most(1, slabs * vectors / (4 * LONG_SUM)));
+    parts = least(least(parts, PIECES), most(1, PARTS_FLOATS / (g.groups * g.outputs * taps)));
+    const index_t together = most(1, least(ceil_divide(slabs, parts), ceil_divide(LONG_SUM, vectors)));
+    index_t chunk = most(1, least(planes, PACKED_FLOATS / (plane * together)));
+    chunk = least(chunk, most(ceil_divide(8, taps_of_plane), ceil_divide(planes * parts * g.groups, PIECES)));
+    const index_t chunks = ceil_divide(planes, chunk);
+
+    int32_t* offset = scratch<int32_t>(OFFSETS, chunk * taps_of_plane);
+    for (index_t p = 0, k = 0; p < chunk; p++)
+        for (index_t ty = 0; ty < ay.taps; ty++)
+            for (index_t tx = 0; tx < ax.taps; tx++, k++) {
+                const index_t oy = ay.offset[ty] - py.low, ox = ax.offset[tx] - px.low;
+                offset[k] = (int32_t)(p * plane + (oy % py.period * px.period + ox % px.period) * phase +
+                                      oy / py.period * pitch + ox / px.period * (close ? copy : 1));
+            }
+
+    const index_t size = g.groups * g.outputs * taps;
+    float* totals = parts > 1 ? scratch<float>(WEIGHTS, parts * size) : w;
+    memset(totals, 0, parts * size * sizeof(float));
+
+    share(parts * g.groups * chunks, g.threads, [&](index_t item) {
+        const index_t begin = item % chunks * chunk, end = least(planes, begin + chunk);
+        item /= chunks;
+        const index_t group = item % g.groups, part = item / g.groups;
+        const index_t x_sample = (end - begin) * plane, g_channel = vectors * LANES, g_sample = g.outputs * g_channel;
+        float* packed = scratch<float>(INPUT, together * x_sample + LANES);
+        float* packed_g = scratch<float>(GRADIENT, together * g_sample);
+
+        Slab slab;
+        slab.vectors = vectors;
+        slab.x_sample = x_sample, slab.g_sample = g_sample, slab.g_channel = g_channel;
+        slab.total_channel = taps;
+        const index_t last = (part + 1) * slabs / parts;
+        for (index_t from = part * slabs / parts; from < last; from += together) {
+            slab.samples = least(together, last - from);
+            for (index_t s = 0; s < slab.samples; s++) {
+                const index_t row = (from + s) % row_blocks * rows, z = (from + s) / row_blocks % g.out[0];
+                const index_t n = (from + s) / row_blocks / g.out[0];
+                for (index_t p = begin; p < end; p++) {
+                    const index_t i = group * g.inputs + p / az.taps, from_z = az.step * z + az.offset[p % az.taps];
+                    const float* plane_x = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
+                    const bool inside = from_z >= 0 && from_z < g.size[0];
+                    pack_plane(packed + s * x_sample + (p - begin) * plane, py, px, copies, pitch,
+                               inside ? plane_x : nullptr, g.size[1], g.size[2], g.x_stride[3], g.x_stride[4],
+                               py.period * row + py.low, px.low);
+                }
+                const index_t present = least(rows, g.out[1] - row);
+                for (index_t c = 0; c < g.outputs; c++) {
+                    float* to = packed_g + s * g_sample + c * g_channel;
+                    const float* from_y = y + n * g.y_stride[0] + (group * g.outputs + c) * g.y_stride[1] +
+                                          z * g.y_stride[2] + row * g.y_stride[3];
+                    for (index_t r = 0; r < present; r++)
+                        pack_row(to + r * pitch, 0, pitch, 1, from_y + r * g.y_stride[3], g.out[2], g.y_stride[4], 0);
+                    memset(to + present * pitch, 0, (g_channel - present * pitch) * sizeof(float));
+                }
+            }
+            // read beyond the end, and multiplied by zero
+            memset(packed + slab.samples * x_sample, 0, LANES * sizeof(float));
+            slab.x = packed;
+            for (index_t c = 0; c < g.outputs; c += OUTPUT_BLOCK) {
+                const index_t outputs = least(OUTPUT_BLOCK, g.outputs - c);
+                slab.g = packed_g + c * g_channel;
+                for (index_t k = 0; k < (end - begin) * taps_of_plane; k += TAP_BLOCK) {
+                    slab.offset = offset + k;
+                    slab.total = totals + part * size + (group * g.outputs + c) * taps + begin * taps_of_plane + k;
+                    weight_tile(least(TAP_BLOCK, (end - begin) * taps_of_plane - k), outputs, slab);
+                }
+            }
+        }
+    });
+
+    if (parts == 1) return;
+    share(ceil_divide(size, 4096), g.threads, [&](index_t item) {
+        for (index_t i = item * 4096; i < least(size, (item + 1) * 4096); i++) {
+            float total = totals[i];
+            for (index_t part = 1; part < parts; part++) total += totals[part * size + i];
+            w[i] = total;
+        }
+    });
+}
+
+}  // namespace
