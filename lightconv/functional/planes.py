@@ -18,8 +18,13 @@ def planes(shape: Sizes, bytes_per_plane: int) -> Iterator[tuple[slice, slice]]:
     yield from tiles(shape[0], shape[1], bytes_per_plane, workspace_bytes())
 
 
+def rows(x: Tensor) -> Tensor:
+    """(N, C, *size) with each plane as one row: (N, C, elements)."""
+    return x.reshape(x.shape[0], x.shape[1], numel(x.shape[2:]))
+
+
 def _pick_definition(x: Tensor, indices: Tensor) -> Tensor:
-    return x.flatten(2).gather(2, indices.flatten(2)).reshape(indices.shape)
+    return rows(x).gather(2, rows(indices)).reshape(indices.shape)
 
 
 def _pick_shape(x: Tensor, indices: Tensor) -> Tensor:
@@ -41,7 +46,7 @@ def _place_definition(g: Tensor, indices: Tensor, size: Sizes) -> Tensor:
     lead = tuple(g.shape[:2])
     exact = accumulation_dtype(g.dtype)
     total = g.new_zeros((*lead, numel(size)), dtype=exact)
-    return total.scatter_add(2, indices.flatten(2), g.flatten(2).to(exact)).reshape(*lead, *size).to(g.dtype)
+    return total.scatter_add(2, rows(indices), rows(g).to(exact)).reshape(*lead, *size).to(g.dtype)
 
 
 def _place_shape(g: Tensor, indices: Tensor, size: Sizes) -> Tensor:
@@ -56,7 +61,7 @@ def _place_run(g: Tensor, indices: Tensor, size: Sizes) -> Tensor:
     first = torch.arange(numel(lead), device=g.device).mul_(count).reshape(*lead, 1)
     exact = accumulation_dtype(g.dtype)
     total = g.new_zeros(numel(lead) * count, dtype=exact)
-    total.index_put_(((indices.flatten(2) + first).flatten(),), g.flatten().to(exact), accumulate=True)
+    total.index_put_(((rows(indices) + first).flatten(),), g.flatten().to(exact), accumulate=True)
     return total.reshape(*lead, *size).to(g.dtype)
 
 

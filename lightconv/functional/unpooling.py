@@ -26,7 +26,7 @@ from lightconv.functional.geometry import (
     to_integer,
     to_sizes,
 )
-from lightconv.functional.planes import pick
+from lightconv.functional.planes import pick, rows
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
@@ -37,7 +37,7 @@ def _definition(x: Tensor, indices: Tensor, size: Sizes) -> Tensor:
     if numel(size) == 0:
         return zeros.reshape(*lead, *size)
     # backwards, scatter reads the gradient at every index
-    return zeros.scatter(2, indices.flatten(2), x.flatten(2)).reshape(*lead, *size)
+    return zeros.scatter(2, rows(indices), rows(x)).reshape(*lead, *size)
 
 
 def _shape(x: Tensor, indices: Tensor, size: Sizes) -> Tensor:
@@ -56,7 +56,7 @@ def _run(x: Tensor, indices: Tensor, size: Sizes) -> Tensor:
     if x.device.type == "cpu":
         y = _definition(x, indices, size)
     else:
-        y = _last_ones(x.flatten(2), indices.flatten(2), places).reshape(*x.shape[:2], *size)
+        y = _last_ones(rows(x), rows(indices), places).reshape(*x.shape[:2], *size)
     return y.contiguous(memory_format=plane_format(x))
 
 
