@@ -103,6 +103,7 @@ def subsample(input: Tensor, stride: Any = 2) -> Tensor:
         RuntimeError: if there is no spatial axis, or `stride` is not positive or not as long as there are axes.
         TypeError: for arguments of another type.
 
+    >>> import torch
     >>> subsample(torch.arange(5).reshape(1, 1, 5))
     tensor([[[0, 2, 4]]])
     >>> subsample(torch.zeros(2, 3, 5, 6), (1, 4)).shape

@@ -25,12 +25,37 @@ from lightconv.nn.conv import (
     LazyConvTranspose3d,
 )
 from lightconv.nn.folding import Fold, Unfold
+from lightconv.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    Subsample,
+)
+from lightconv.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from lightconv.nn.upsampling import BilinearZeros, Duplicate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 if TYPE_CHECKING:  # the names that __getattr__ finds
     from torch.nn import *  # type: ignore[assignment]  # noqa: F403
 
 __all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BilinearZeros",
     "Conv1d",
     "Conv2d",
@@ -47,6 +72,13 @@ __all__ = [
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "Subsample",
     "Unfold",
     "Upsample",
     "UpsamplingBilinear2d",
