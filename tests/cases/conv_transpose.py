@@ -135,8 +135,7 @@ def modules(n: int) -> dict[str, tuple[Call, Call]]:
 MODULE_ERRORS: dict[str, tuple[Call, str | None]] = {
     "groups do not divide the input channels": (call(4, 6, 3, groups=3), "in_channels"),
     "groups do not divide the output channels": (call(4, 6, 3, groups=4), "out_channels"),
-    "another padding_mode": (call(4, 6, 3, padding_mode="circular"), "padding_mode"),
-    "padding as a word": (call(4, 6, 3, padding="same"), "padding"),
+    "another padding_mode": (call(4, 6, 3, padding_mode="circular"), "padding"),
 }
 
 
