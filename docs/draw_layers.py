@@ -18,8 +18,8 @@ from torch import Tensor
 import lightconv.functional as F
 
 PICTURES = Path(__file__).parent / "pictures"
-INK, PAPER, ACCENT = "#22303c", "#ffffff", "#d95f02"
-CELL = 0.42  # inches
+INK, PAPER = "#22303c", "#ffffff"
+CELL, GAP = 0.42, 0.4  # inches
 
 x4 = torch.tensor([[1.0, 3, 2, 0], [4, 6, 5, 1], [0, 2, 8, 7], [1, 5, 3, 9]])
 x2 = torch.tensor([[1.0, 2], [3, 4]])
@@ -97,22 +97,29 @@ def draw_grid(axes: Axes, title: str, grid: Tensor) -> None:
     for i in range(rows):
         for j in range(cols):
             value = float(grid[i, j])
-            colour = plt.get_cmap("PuOr_r")(0.5 + 0.38 * value / most)
+            colour = plt.get_cmap("PuOr_r")(0.5 + 0.36 * value / most)
+            ink = PAPER if abs(value) > 0.75 * most else INK
             axes.add_patch(plt.Rectangle((j, i), 1, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.5))
-            axes.text(j + 0.5, i + 0.52, number(value), ha="center", va="center", color=INK, fontsize=8)
-    axes.set(xlim=(0, cols), ylim=(rows, 0), aspect="equal")
+            axes.text(j + 0.5, i + 0.52, number(value), ha="center", va="center", color=ink, fontsize=8)
+    axes.set(xlim=(0, cols), ylim=(rows, 0))
     axes.set_axis_off()
-    axes.set_title(title, fontsize=8, color=INK, pad=4)
+    axes.text(cols / 2, -0.3, title, ha="center", va="bottom", fontsize=8, color=INK)
 
 
 def draw(name: str, grids: list[tuple[str, Tensor]]) -> None:
-    """Draw the grids of one layer side by side."""
-    widths = [grid.shape[1] for _, grid in grids]
-    height = max(grid.shape[0] for _, grid in grids)
-    inches = (CELL * (sum(widths) + 1.6 * len(grids)), CELL * height + 0.45)
-    figure, panels = plt.subplots(1, len(grids), figsize=inches, width_ratios=widths, layout="constrained")
-    for axes, (title, grid) in zip(panels, grids, strict=True):
-        draw_grid(axes, title, grid)
+    """Draw the grids of one layer side by side, with an arrow before the last."""
+    room = [max(CELL * grid.shape[1], 0.075 * len(title)) for title, grid in grids]
+    width = sum(room) + GAP * (len(grids) - 1) + 0.1
+    height = CELL * max(grid.shape[0] for _, grid in grids) + 0.4
+    figure = plt.figure(figsize=(width, height))
+    left = 0.05
+    for place, (title, grid) in zip(room, grids, strict=True):
+        across, down = CELL * grid.shape[1], CELL * grid.shape[0]
+        box = (left + (place - across) / 2, (height - 0.35 - down) / 2, across, down)
+        draw_grid(figure.add_axes(tuple(v / (width, height)[i % 2] for i, v in enumerate(box))), title, grid)
+        left += place + GAP
+    middle = (left - GAP - room[-1] - GAP / 2) / width
+    figure.text(middle, (height - 0.35) / 2 / height, "→", ha="center", va="center", fontsize=13, color=INK)
     figure.savefig(PICTURES / f"{name}.png", dpi=130, facecolor=PAPER, metadata={"Software": None})
     plt.close(figure)
 
