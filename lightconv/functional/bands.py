@@ -47,7 +47,7 @@ class Band:
     def __len__(self) -> int:
         return len(self.index)
 
-    @property
+    @cached_property
     def taps(self) -> int:
         """Taps of the longest row."""
         return self.index.shape[1]
@@ -180,20 +180,23 @@ def multiply(x: Tensor, band: Band) -> Tensor:
     Only for finite elements: those that an output does not read are multiplied by zero.
     """
     outer, _, inner = x.shape
+    if len(band.matrices) == 1:
+        matrix = band.matrices[0][2]
+        return (x.squeeze(2) @ matrix).unsqueeze(2) if inner == 1 else matrix.t() @ x
     y = x.new_empty((outer, len(band), inner))
     for written, read, matrix in band.matrices:
         if inner == 1:
             torch.mm(x[:, read, 0], matrix, out=y[:, written, 0])
         else:
-            y[:, written] = torch.matmul(matrix.t(), x[:, read])
+            y[:, written] = matrix.t() @ x[:, read]
     return y
 
 
 def apply(x: Tensor, band: Band, finite: bool) -> Tensor:
     """Apply a band to the middle axis of a contiguous (outer, n, inner), in the fastest way that is exact."""
-    outer, n, inner = x.shape
     if band.repeats:
-        return x.unsqueeze(2).expand(outer, n, band.repeats, inner).reshape(outer, len(band), inner)
+        copies = x.unsqueeze(2).expand(-1, -1, band.repeats, -1).clone(memory_format=torch.contiguous_format)
+        return copies.view(x.shape[0], len(band), x.shape[2])
     if band.transposed.repeats:
         return fold_repeats(x, band.transposed.repeats)
     if finite and dense_pays(x, band):

@@ -188,11 +188,11 @@ def _antialiased(mode: str, size: int, out: int, scale: Any) -> Band:
 @functools.lru_cache(maxsize=128)
 def fixed_point(
     mode: str, size: int, out: int, factor: float | None, align_corners: bool, antialias: bool
-) -> tuple[Band, int] | None:
-    """The matrix of one axis in whole numbers, and the bits behind the point; None if the axis stays as it is.
+) -> Band | None:
+    """The matrix of one axis for bytes, or None if the axis stays as it is.
 
-    Bytes are resampled in whole numbers, with as many bits as let the largest weight fit 16 of them, and rounded
-    after each axis.
+    Its weights are whole numbers divided by a power of two, so large that the largest numerator fits 16 bits.
+    They are kept in float32 if that holds all sums without rounding, else in float64.
     """
     if size == out:
         return None
@@ -206,8 +206,10 @@ def fixed_point(
     while bits < 22 and int(0.5 + largest * 2 ** (bits + 1)) < 2**15:
         bits += 1
     scaled = real.weight * 2**bits
-    whole = np.trunc(scaled + np.where(scaled < 0, -0.5, 0.5)).astype(np.int32)
-    return Band(size, real.index, whole, real.count), bits
+    whole = np.trunc(scaled + np.where(scaled < 0, -0.5, 0.5))
+    highest = 255 * np.abs(whole).sum(1).max(initial=0) + 2 ** (bits - 1)
+    dtype = np.float32 if highest < 2**24 else np.float64
+    return Band(size, real.index, (whole / 2**bits).astype(dtype), real.count)
 
 
 def _bounded(mode: str, size: int, out: int, scale: Any, align_corners: bool) -> tuple[Band, float]:

@@ -7,7 +7,7 @@ with its adjoint and the two give the derivatives of any order.
 """
 
 import functools
-import math
+import numbers
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -69,54 +69,59 @@ def _picks(bands: Bands) -> bool:
     return all(band is None or band.picks for band in bands)
 
 
-def _empty(x: Tensor, out: Sequence[int]) -> Tensor:
-    shape = (*x.shape[:2], *out)
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_layout(x))
-
-
 def _layout(x: Tensor) -> torch.memory_format:
-    return suggest_memory_format(x) if x.dim() in (4, 5) else torch.contiguous_format
+    if x.dim() not in (4, 5) or (x.stride(1) != 1 and x.is_contiguous()):
+        return torch.contiguous_format
+    return suggest_memory_format(x)
 
 
-def _as_stored(x: Tensor) -> Tensor:
-    """(N, C, *size) as (N, 1, C, *size) or, if it is kept channels last, as (N, *size, C); a view of it if dense."""
-    if _layout(x) == torch.contiguous_format:
-        return x.unsqueeze(1)
-    return x.movedim(1, -1)
+def _empty(x: Tensor, out: Sequence[int]) -> Tensor:
+    return torch.empty((*x.shape[:2], *out), dtype=x.dtype, device=x.device, memory_format=_layout(x))
 
 
-def _run(x: Tensor, bands: Bands, bits: Sequence[int | None] | None = None) -> Tensor:
-    """Apply one band along each spatial axis, piece by piece.
-
-    `bits` are for bands in whole numbers: how many of them stand behind the point.
-    """
+def _run(x: Tensor, bands: Bands, as_bytes: bool = False) -> Tensor:
+    """Apply one band along each spatial axis, piece by piece; `as_bytes` rounds after each, the last axis first."""
     out = [x.shape[axis] if band is None else len(band) for axis, band in enumerate(bands, 2)]
-    y = _empty(x, out)
-    work = torch.int32 if bits is not None else x.dtype if _picks(bands) else accumulation_dtype(x.dtype)
-    stored, result = _as_stored(x), _as_stored(y)
-    first = 1 if stored.dim() == x.dim() else 3
-    for samples, rows in tiles(x.shape[0], out[0], _row_cost(x, out, work), _limit(x)):
+    work = _exact(bands) if as_bytes else x.dtype if _picks(bands) else accumulation_dtype(x.dtype)
+    order = _order(bands, as_bytes)
+    if not order:
+        return _empty(x, out).copy_(x)
+    layout = _layout(x)
+    # as it lies in memory, where the spatial axes begin at 2, or at 1 with the channels last
+    first = 2 if layout == torch.contiguous_format else 1
+    stored = x if first == 2 else x.movedim(1, -1)
+    cost = _row_cost(x, out, work)
+    if cost * x.shape[0] * out[0] <= _limit(x):
+        y = _run_piece(stored, bands, order, first, work, as_bytes).to(x.dtype)
+        return y if first == 2 else y.movedim(-1, 1)
+    y = torch.empty((*x.shape[:2], *out), dtype=x.dtype, device=x.device, memory_format=layout)
+    result = y if first == 2 else y.movedim(1, -1)
+    for samples, rows in tiles(x.shape[0], out[0], cost, _limit(x)):
         piece, mine = stored[samples], list(bands)
         if rows.stop - rows.start < out[0]:
             low, high = rows.start, rows.stop
             if bands[0] is not None:
                 low, high, mine[0] = bands[0].part(rows.start, rows.stop)
             piece = piece.narrow(first, low, high - low)
-        piece = piece.to(work).contiguous()
-        finite = False
-        for i in _order(mine, last_first=bits is not None):
-            band = mine[i]
-            assert band is not None
-            shape = piece.shape
-            at = first + i
-            flat = piece.reshape(numel(shape[:at]), shape[at], numel(shape[at + 1 :]))
-            finite = finite or (dense_pays(flat, band) and is_finite(flat))
-            flat = apply(flat, band, finite)
-            if bits is not None:
-                flat = _round(flat, bits[i])
-            piece = flat.reshape(*shape[:at], len(band), *shape[at + 1 :])
+        piece = _run_piece(piece, mine, order, first, work, as_bytes)
         result[samples].narrow(first, rows.start, rows.stop - rows.start).copy_(piece)
     return y
+
+
+def _run_piece(x: Tensor, bands: Bands, order: Sequence[int], first: int, work: torch.dtype, as_bytes: bool) -> Tensor:
+    """Apply one band along each of the axes that begin at `first`, in the given order."""
+    x = x.to(work).contiguous()
+    finite = False
+    for i in order:
+        band, shape, at = bands[i], x.shape, first + i
+        assert band is not None
+        flat = x.reshape(numel(shape[:at]), shape[at], numel(shape[at + 1 :]))
+        finite = finite or (dense_pays(flat, band) and is_finite(flat))
+        flat = apply(flat, band, finite)
+        if as_bytes:
+            flat = _round(flat)
+        x = flat.reshape(*shape[:at], len(band), *shape[at + 1 :])
+    return x
 
 
 def _limit(x: Tensor) -> int:
@@ -125,15 +130,16 @@ def _limit(x: Tensor) -> int:
 
 def _row_cost(x: Tensor, out: Sequence[int], work: torch.dtype) -> int:
     """Bytes that one row of one sample takes, with its input and the steps in between."""
-    largest = numel([max(n, m) for n, m in zip(x.shape[3:], out[1:], strict=True)])
-    read = -(-x.shape[2] // out[0]) if out[0] else 1
-    return 3 * x.shape[1] * largest * max(1, read) * work.itemsize
+    cost = 3 * x.shape[1] * work.itemsize * max(1, -(-x.shape[2] // max(1, out[0])))
+    for n, m in zip(x.shape[3:], out[1:], strict=True):
+        cost *= max(n, m)
+    return cost
 
 
 def _order(bands: Bands, last_first: bool) -> list[int]:
     """The axes to work on: what shrinks most first, the last axis as long as possible on little data."""
     axes = [i for i, band in enumerate(bands) if band is not None]
-    if last_first:
+    if last_first or len(axes) < 2:
         return axes[::-1]
 
     def growth(i: int) -> tuple[float, int]:
@@ -145,9 +151,14 @@ def _order(bands: Bands, last_first: bool) -> list[int]:
     return sorted(axes, key=growth)
 
 
-def _round(x: Tensor, bits: int | None) -> Tensor:
-    assert bits is not None
-    return x.add_(1 << (bits - 1)).bitwise_right_shift_(bits).clamp_(0, 255)
+def _exact(bands: Bands) -> torch.dtype:
+    """The dtype in which sums of bytes are exact."""
+    return torch.float64 if any(band and band.dtype == torch.float64 for band in bands) else torch.float32
+
+
+def _round(x: Tensor) -> Tensor:
+    """The nearest byte, halves up."""
+    return x.add_(0.5).floor_().clamp_(0, 255)
 
 
 # --- interpolation ---------------------------------------------------------------------------------------------
@@ -216,17 +227,15 @@ def _resize_run(
 def _resize_bytes(
     x: Tensor, size: Sizes, scales: Sequence[float] | None, mode: str, align_corners: bool, antialias: bool
 ) -> Tensor:
-    factors = _per_axis(scales, size)
-    found = [
+    bands = [
         interpolation.fixed_point(mode, int(n), int(m), f, align_corners, antialias)
-        for n, m, f in zip(x.shape[2:], size, factors, strict=True)
+        for n, m, f in zip(x.shape[2:], size, _per_axis(scales, size), strict=True)
     ]
-    bands, bits = [f and f[0] for f in found], [f and f[1] for f in found]
     if not transforming():
-        return _run(x, bands, bits)
-    y = x.to(torch.int32)
+        return _run(x, bands, as_bytes=True)
+    y = x.to(_exact(bands))
     for i in _order(bands, last_first=True):
-        y = _round(gather(y, 2 + i, bands[i]), bits[i])  # type: ignore[arg-type]
+        y = _round(gather(y, 2 + i, bands[i]))  # type: ignore[arg-type]
     return y.to(x.dtype)
 
 
@@ -480,15 +489,14 @@ def _one_per_axis(value: Any, x: Tensor, name: str) -> list[Any]:
 
 
 def _factors(scale_factor: Any, x: Tensor) -> list[float]:
-    factors = []
-    for value in _one_per_axis(scale_factor, x, "scale_factor"):
-        if isinstance(value, str):
-            raise TypeError(f"Expected `scale_factor` of interpolate to be made of numbers, but got {value!r}.")
-        factor = float(value)
-        if not math.isfinite(factor):
+    factors = _one_per_axis(scale_factor, x, "scale_factor")
+    for factor in factors:
+        if not isinstance(factor, (numbers.Real, torch.SymFloat, torch.SymInt)):
+            raise TypeError(f"Expected `scale_factor` of interpolate to be made of numbers, but got {show(factor)}.")
+        magnitude: Any = abs(factor)
+        if not magnitude < 2**31:
             raise RuntimeError(f"Expected `scale_factor` of interpolate to be finite, but got {show(scale_factor)}.")
-        factors.append(factor)
-    return factors
+    return [float(factor) for factor in factors]
 
 
 def _times(n: int, factor: float) -> int:
