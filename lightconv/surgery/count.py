@@ -63,9 +63,9 @@ class _Counting(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         results = [value for value in pytree.tree_leaves(result) if isinstance(value, Tensor)]
         inputs = [value for value in pytree.tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
-        places = {value.untyped_storage().data_ptr() for value in inputs}
+        storages = {value.untyped_storage()._cdata for value in inputs}
         in_place = kwargs.get("inplace") or (name.endswith("_") and not name.endswith("__"))
-        if not results or (not in_place and results[0].untyped_storage().data_ptr() in places):
+        if not results or (not in_place and results[0].untyped_storage()._cdata in storages):
             return result  # a view, or nothing to compute
         self.operations += _operations(name, args, kwargs, results[0])
         self.moved += sum(value.numel() * value.element_size() for value in [*inputs, *results])
@@ -90,7 +90,7 @@ def parameters(model: nn.Module) -> int:
     return sum(value.numel() for value in {id(v): v for v in [*model.parameters(), *model.buffers()]}.values())
 
 
-def milliseconds(models: list[nn.Module], inputs: tuple[Any, ...], rounds: int = 5) -> list[float]:
+def milliseconds(models: list[nn.Module], inputs: tuple[Any, ...], rounds: int = 7) -> list[float]:
     """Median time of a forward pass without gradients for each model, taken in turn."""
     times: list[list[float]] = [[] for _ in models]
     with torch.no_grad():

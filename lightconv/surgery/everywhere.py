@@ -24,15 +24,7 @@ def _answers() -> dict[Any, Any]:
             function = getattr(place, name, None)
             if id(function) in replaceable():
                 found[function] = ours
-        # what a call with return_indices=True turns into
-        pair = getattr(nn.functional, f"{name}_with_indices", None)
-        if pair is not None:
-            found[pair] = functools.partial(_with_indices, ours)
     return found
-
-
-def _with_indices(ours: Any, *args: Any, **kwargs: Any) -> Any:
-    return ours(*args, **{**kwargs, "return_indices": True})
 
 
 class _Everywhere(TorchFunctionMode):

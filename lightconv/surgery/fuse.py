@@ -24,7 +24,7 @@ from lightconv.surgery.linear import (
     refusal,
     spatial,
 )
-from lightconv.surgery.pairs import computes_as, opaque, plain_class, to_torch
+from lightconv.surgery.pairs import computes_as, opaque, own_class, plain_class, to_torch
 from lightconv.surgery.table import table
 from lightconv.surgery.tree import rebuild
 
@@ -88,8 +88,8 @@ def fuse(model: Model, example: Any = None, *, report: Callable[[Fusion], Any] |
 
     The data flow is taken from `forward`, followed by torch.fx, and only a layer that is called once, whose result
     nobody else reads, and that has neither hooks nor parametrisations is merged. The model's classes and its own code
-    stay: the merged layer stands in the place of the first, `Identity` in those of the others. Layers that were not
-    merged keep their Parameter objects; the argument is untouched. Modules are merged, calls of functions are not.
+    stay: the merged layer stands in the place of the convolution, `Identity` in those of the others. Layers that were
+    not merged keep their Parameter objects; the argument is untouched. Modules are merged, calls of functions are not.
 
     Args:
         model: any module, usually after `eval()`: batch normalisation and dropout in training mode stay.
@@ -113,8 +113,8 @@ def fuse(model: Model, example: Any = None, *, report: Callable[[Fusion], Any] |
     # tracing runs the model's own code, which may keep what it sees: let it do so in a copy
     known = flow(_copy(model))
     changes = _changes(model, known, _input_sizes(model, inputs), done)
-    result: Any = rebuild(model, lambda m: changes.get(id(m), type(m)), _closed)
-    if flow(_copy(result)).text != known.text:
+    result: Any = rebuild(model, lambda m: changes.get(id(m), own_class(m)), _closed)
+    if changes and flow(_copy(result)).text != known.text:
         done.left = {"": "its code depends on the layers' attributes, and would run differently"}
         done.fused = []
         result = _copy(model)
@@ -129,7 +129,7 @@ def _closed(module: nn.Module) -> bool:
 
 
 def _copy(model: Any) -> Any:
-    return rebuild(model, type, _closed)
+    return rebuild(model, own_class, _closed)
 
 
 # --- which layers ----------------------------------------------------------------------------------------------

@@ -130,6 +130,11 @@ def placed(module: nn.Module, base: type) -> type:
     return _parametrized(type(module), base) if parametrize.is_parametrized(module) else base
 
 
+def own_class(module: nn.Module) -> type:
+    """The class to give a plain copy of the module."""
+    return placed(module, plain_class(module))
+
+
 def opaque(module: nn.Module) -> str:
     """Why nothing can be changed within the module, or an empty sentence."""
     if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
