@@ -13,7 +13,13 @@ from torch.nn import functional as F
 import lightconv.nn as nn
 from lightconv.errors import UsageError
 from lightconv.tasks.figures import Figures
-from lightconv.tasks.optimisation import OptimizerName, ScheduleName, make_optimizer, make_schedule
+from lightconv.tasks.optimisation import (
+    OptimizerName,
+    ScheduleName,
+    check_names,
+    make_optimizer,
+    make_schedule,
+)
 
 Batch = tuple[Tensor, Tensor]
 
@@ -26,8 +32,9 @@ class Classifier(LightningModule):
     deviation that it needs are taken from the data module's training part when fitting starts and are kept in the
     checkpoint.
 
-    Logged once an epoch: ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``, ``learning_rate``;
-    in testing ``test_loss`` and ``test_accuracy``. Accuracies run from 0 to 1 (micro average).
+    Logged once an epoch: ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``, and the
+    ``learning_rate`` that the epoch begins with; in testing ``test_loss`` and ``test_accuracy``. Accuracies run
+    from 0 to 1 (micro average).
 
     Args:
         network: name of the network.
@@ -65,6 +72,7 @@ class Classifier(LightningModule):
         super().__init__()
         if network not in self.networks:
             raise UsageError(f"Expected `network` to be one of {', '.join(self.networks)}, but got {network!r}.")
+        check_names(optimizer, schedule)
         if learning_rate <= 0:
             raise UsageError(f"Expected `learning_rate` to be positive, but got {learning_rate}.")
         if not 0 <= momentum < 1:
@@ -126,10 +134,13 @@ class Classifier(LightningModule):
         raw = batch if isinstance(batch, Tensor) else batch[0]
         return self(self.preprocess(raw)).softmax(1)
 
+    def on_train_epoch_start(self) -> None:
+        """Log what the epoch begins with."""
+        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+
     def on_train_epoch_end(self) -> None:
         """Log the epoch."""
         self._log(self.train_figures)
-        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch."""

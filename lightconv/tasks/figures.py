@@ -1,8 +1,34 @@
 """The figures of an epoch, summed up batch by batch."""
 
+import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
+
+
+class MeanLoss(Metric):
+    """Mean over all samples of losses that are means over batches, of different sizes perhaps.
+
+    Unlike torchmetrics' MeanMetric it lets NaN through: a loss that is not a number must be seen.
+    """
+
+    full_state_update = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, loss: Tensor, samples: int) -> None:
+        """Count a batch of so many samples."""
+        self.total += loss * samples
+        self.count += samples
+
+    def compute(self) -> Tensor:
+        """The mean."""
+        return self.total / self.count
 
 
 class Figures(nn.Module):
@@ -16,7 +42,7 @@ class Figures(nn.Module):
     def __init__(self, stage: str, classes: int) -> None:
         super().__init__()
         self.stage = stage
-        self.loss = MeanMetric(nan_strategy="disable")
+        self.loss = MeanLoss()
         self.accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False)
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:

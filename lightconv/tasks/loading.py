@@ -1,5 +1,6 @@
 """From a checkpoint back to its classifier."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"Expected a checkpoint file, but there is none at {str(path)!r}; train one with `fit`.")
     try:
+        with zipfile.ZipFile(path) as file:
+            if damaged := file.testzip():
+                raise zipfile.BadZipFile(damaged)  # torch.load itself does not look at the checksums
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        # torch.load fails in as many ways as there are kinds of damage: zip, pickle, end of file, key, ...
+        # There are as many exceptions as kinds of damage: zip, pickle, end of file, key, ...
         raise UsageError(
             f"Expected a checkpoint that `fit` has written, but {str(path)!r} cannot be read; it is damaged or "
             "another kind of file."

@@ -1,15 +1,24 @@
 """Optimisers and learning-rate schedules by name."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
+from lightconv.errors import UsageError
+
 OptimizerName = Literal["adamw", "sgd"]
 ScheduleName = Literal["one_cycle", "halving", "constant"]
+
+
+def check_names(optimizer: str, schedule: str) -> None:
+    """Raise UsageError unless both are known."""
+    for what, name, known in (("optimizer", optimizer, OptimizerName), ("schedule", schedule, ScheduleName)):
+        if name not in get_args(known):
+            raise UsageError(f"Expected `{what}` to be one of {', '.join(get_args(known))}, but got {name!r}.")
 
 
 def make_optimizer(

@@ -2,8 +2,8 @@
 
 import csv
 import importlib
+import inspect
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerStatus
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lightconv.data import InMemoryData
@@ -87,17 +88,18 @@ class TrainingCLI(LightningCLI):
         """Parse, and settle folder and checkpoint."""
         command, *arguments = args
         subparser = self._subcommand_parsers[command]
-        known = [action.dest for action in subparser._actions]
+        known = _option_names(subparser)
         arguments, paths = config_arguments(arguments)
         for path in paths:
-            check_config(path, {"trainer"}, {name.partition(".")[0] for name in known} - {"help", "trainer"})
+            check_config(path, {"trainer"}, {name.partition(".")[0] for name in known} - {"trainer"})
         try:
             self.config = parser.parse_args([command, *arguments])
         except ArgumentError as error:
             raise UsageError(sentence(str(error), known)) from error
         options = self.config[command]
-        for section in ("model", "data"):
-            if options.get(section) is None:
+        for section, base in (("model", Classifier), ("data", InMemoryData)):
+            # Without a class, the base class would do for jsonargparse.
+            if options.get(section) is None or _class(options[section].class_path) is base:
                 raise UsageError(sentence(f"the following arguments are required: {section}"))
         self._settle(command, options)
 
@@ -262,7 +264,7 @@ class RunRecord(SaveConfigCallback):
             _say(f"The run that was in {self.folder} is now in {aside}")
         config = self.config.clone()
         if self.resuming:
-            config.ckpt_path = None  # the file shall repeat the run, not go on with it
+            config.ckpt_path = config.weights_only = None  # the file shall repeat the run, not go on with it
         path = self.folder.path / CONFIG
         beside = path.with_name(f"{CONFIG}.part")
         self.parser.save(config, str(beside), skip_none=False, overwrite=True, multifile=False)
@@ -270,7 +272,14 @@ class RunRecord(SaveConfigCallback):
         self.already_saved = True
 
 
-def _class(path: str) -> type[Classifier]:
+def _option_names(parser: LightningArgumentParser) -> list[str]:
+    names = [action.dest for action in parser._actions if action.dest not in ("help", "config", "print_config")]
+    for section, base in (("model", Classifier), ("data", InMemoryData)):
+        names += [f"{section}.{name}" for name in inspect.signature(base).parameters]
+    return [name for name in names if not name.endswith(".help")]
+
+
+def _class(path: str) -> Any:
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
@@ -284,7 +293,6 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
+@rank_zero_only
 def _say(text: str) -> None:
-    if torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_rank():
-        return
-    print(text, file=sys.stdout, flush=True)
+    print(text, flush=True)

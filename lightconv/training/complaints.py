@@ -10,6 +10,7 @@ _KINDS = {
     "<class 'bool'>": "true or false",
     "<class 'str'>": "a text",
     "<class 'NoneType'>": "null",
+    "PositiveInt": "a positive integer",
 }
 
 
@@ -23,7 +24,7 @@ def sentence(message: str, options: Iterable[str] = ()) -> str:
     >>> sentence('Parser key "trainer.max_epochs":\\n  Expected a <class \\'int\\'>. Got value: many')
     'Expected `trainer.max_epochs` to be an integer, but got many.'
     """
-    for reader in (_already_one, _unknown_option, _missing, _unknown_class, _wrong_value):
+    for reader in (_already_one, _unknown_option, _missing, _unknown_class, _no_class, _wrong_value):
         if found := reader(message, list(options)):
             return found
     text = " ".join(message.split())
@@ -44,15 +45,12 @@ def _already_one(message: str, options: list[str]) -> str | None:
 def _unknown_option(message: str, options: list[str]) -> str | None:
     if found := re.search(r"Option '([^']+)' is not accepted", message):
         section = _key(message)
-        return f"Expected an option that `{section}` has, but got `{section}.{found.group(1)}`" + nearest(
-            f"{section}.{found.group(1)}", options
-        )
+        name = f"{section}.{found[1]}"
+        return f"Expected an option that `{section}` has, but got `{name}`{nearest(name, options)}"
     found = re.search(r"does not accept option '([^']+)'", message) or re.search(
         r"nrecognized arguments: (?:--)?([^\s=]+)", message
     )
-    if found:
-        return f"Expected an option that there is, but got `{found.group(1)}`" + nearest(found.group(1), options)
-    return None
+    return f"Expected an option that there is, but got `{found[1]}`{nearest(found[1], options)}" if found else None
 
 
 def _missing(message: str, options: list[str]) -> str | None:
@@ -72,18 +70,33 @@ def _unknown_class(message: str, options: list[str]) -> str | None:
     return f"Expected `{_key(message)}` to be the name of a class, but got {found.group(1)}." if found else None
 
 
+def _no_class(message: str, options: list[str]) -> str | None:
+    key = _key(message)
+    wrong = re.search(r"Not a valid subclass|not correspond to a subclass|has no attribute 'keys'", message)
+    if not wrong or key not in ("model", "data"):
+        return None
+    return (
+        f"Expected `{key}` to hold `class_path`, the name of a fitting class, and `init_args`, its options, "
+        f"but got {_given(message)}."
+    )
+
+
 def _wrong_value(message: str, options: list[str]) -> str | None:
     key = _key(message)
-    kinds = re.findall(r"Expected a (<class '\w+'>|typing\.Literal\[[^\]]*\])", message)
-    given = re.findall(r"(?:Got|Given) value: (.*)", message)
-    if not (key and kinds and given):
+    kinds = re.findall(r"(?:Expected a|Not of type) (<class '\w+'>|typing\.Literal\[[^\]]*\]|\w+)", message)
+    if not (key and kinds):
         return None
-    if "Literal" in "".join(kinds):
-        kinds = [kind for kind in kinds if "Literal" in kind]
-    elif "." in key and len(set(kinds)) > 1 and "Problem with given class_path" in message:
-        kinds = [kind for kind in kinds if "NoneType" not in kind]
+    if "Problem with given class_path" in message:
+        # The section's own alternative, null, is not what the option could be.
+        kinds = [kind for kind in kinds if "NoneType" not in kind] or kinds
     words = " or ".join(dict.fromkeys(_words(kind) for kind in kinds))
-    return f"Expected `{key}` to be {words}, but got {given[0]}."
+    return f"Expected `{key}` to be {words}, but got {_given(message)}."
+
+
+def _given(message: str) -> str:
+    given = re.findall(r"(?:Got|Given) value: (.*)", message)
+    text = given[0] if given else "something else"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _key(message: str) -> str:

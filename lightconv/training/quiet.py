@@ -21,6 +21,12 @@ _NOTES = (
 _WARNINGS = (
     # torch's own, about a type that Lightning 2.6 uses
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    # testing needs none of the callbacks that training had
+    r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint need to be provided",
+    # torchmetrics has reduced what our classifiers log
+    r"It is recommended to use `self\.log\('\w+', \.\.\., sync_dist=True\)`",
+    # `val_split: 0` is a choice
+    r"Total length of `list` across ranks is zero",
 )
 
 

@@ -19,7 +19,7 @@ from lightconv.training.callbacks.curves import CURVES
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}; try `{self.prog} --help`.")
+        raise UsageError(f"{message}; try `{self.prog} --help`.")
 
 
 def summary(arguments: list[str]) -> None:

@@ -1,6 +1,5 @@
 """The picture of a run: loss and error, epoch by epoch."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,8 +57,9 @@ def draw(rows: Rows, path: Path, title: str) -> None:
     figure = Figure(figsize=(9, 3.8), dpi=150, layout="constrained")
     loss, error = figure.subplots(1, 2)
     for part, (label, colour) in _PARTS.items():
-        _line(loss, rows, f"{part}_loss", label, colour)
-        _line(error, rows, f"{part}_accuracy", label, colour, lambda accuracy: 100 * (1 - accuracy))
+        _line(loss, _points(rows, f"{part}_loss"), label, colour, "{:.3g}")
+        errors = [(epoch, 100 * (1 - accuracy)) for epoch, accuracy in _points(rows, f"{part}_accuracy")]
+        _line(error, errors, label, colour, "{:.2f} %")
     _dress(loss, "loss (cross entropy)")
     _dress(error, "error (%)")
     figure.suptitle(title, color=_INK, fontsize=12)
@@ -68,38 +68,35 @@ def draw(rows: Rows, path: Path, title: str) -> None:
     beside.replace(path)
 
 
-def _line(
-    axes: "Axes",
-    rows: Rows,
-    metric: str,
-    label: str,
-    colour: str,
-    value: Callable[[float], float] = lambda x: x,
-) -> None:
-    points = [(epoch + 1, value(row[metric])) for epoch, row in sorted(rows.items()) if metric in row]
+def _points(rows: Rows, metric: str) -> list[tuple[int, float]]:
+    return [(epoch + 1, row[metric]) for epoch, row in sorted(rows.items()) if metric in row]
+
+
+def _line(axes: "Axes", points: list[tuple[int, float]], label: str, colour: str, last: str) -> None:
     if not points:
         return
     epochs, values = zip(*points, strict=True)
-    axes.plot(epochs, values, color=colour, label=label, linewidth=1.6, marker="o" if len(points) == 1 else None)
-    # The last value, at the end of its line: that is what one looks for.
-    axes.annotate(
-        f"{values[-1]:.3g}",
-        (epochs[-1], values[-1]),
-        xytext=(5, 0),
-        textcoords="offset points",
+    axes.plot(
+        epochs,
+        values,
         color=colour,
-        fontsize=9,
-        va="center",
+        linewidth=1.6,
+        marker="o" if len(points) == 1 else None,
+        label=f"{label}, at the end {last.format(values[-1])}",
     )
 
 
 def _dress(axes: "Axes", what: str) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     axes.set_xlabel("epoch", color=_INK)
     axes.set_title(what, color=_INK, fontsize=10, loc="left")
-    axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    # Logarithmic: on a linear axis the first epochs hide all others. A zero drops below the axis.
+    axes.set_yscale("log", nonpositive="clip")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(colors=_INK, labelsize=9)
     axes.grid(color=_FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
@@ -108,4 +105,4 @@ def _dress(axes: "Axes", what: str) -> None:
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#999999")
     if axes.lines:
-        axes.legend(frameon=False, labelcolor=_INK)
+        axes.legend(frameon=False, labelcolor=_INK, fontsize=9)

@@ -14,7 +14,7 @@ METRICS = "metrics.csv"
 class MetricsFile(History):
     """Keeps ``metrics.csv``: one line an epoch, one column a metric, rewritten (beside, then renamed) each epoch.
 
-    Epochs count from 1; an epoch's learning rate is that of its end.
+    Epochs count from 1.
 
     Args:
         path: of the file; by default ``metrics.csv`` in the Trainer's ``log_dir``.

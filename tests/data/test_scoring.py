@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightconv.data import MNIST1DData, score
+from lightconv.data.scoring import accuracy, evaluation_sets
+
+
+class Always:
+    """Calls everything a 3."""
+
+    task = "mnist1d"
+
+    def preprocess(self, raw: Tensor) -> Tensor:
+        return raw
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.eye(10)[3].expand(len(x), 10)
+
+
+def test_scores_of_a_constant_classifier(root: Path):
+    scores = score(Always(), str(root))
+    test = MNIST1DData(root=str(root)).part("test")[1]
+    assert scores["test"] == {"samples": 1000, "accuracy": float((test == 3).sum()) / 1000}
+    assert scores["fresh"]["samples"] == 10_000
+    assert scores["fresh"]["accuracy"] == pytest.approx(0.1)
+    assert isinstance(scores["fresh"]["seed"], int)
+
+
+def test_accuracy_counts_over_batches():
+    x, y = torch.zeros(7, 1, 40), torch.tensor([3, 3, 0, 3, 1, 3, 3])
+    assert accuracy(Always(), x, y, batch_size=2) == pytest.approx(5 / 7)
+
+
+def test_unknown_task():
+    with pytest.raises(ValueError, match="tea"):
+        evaluation_sets("tea")
