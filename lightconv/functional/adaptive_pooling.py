@@ -10,7 +10,7 @@ gradient of a mean over bins is made of sums over bins, and nothing is scattered
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -32,6 +32,7 @@ from lightconv.functional.geometry import (
 from lightconv.functional.maxima import Reader, winners, winners_fast
 from lightconv.functional.planes import place, planes
 from lightconv.functional.pooling import along
+from lightconv.functional.windows import zeros_like_layout
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -64,21 +65,36 @@ def _longest(n: int, m: int) -> int:
 # --- mean -------------------------------------------------------------------------------------------------------
 
 
+# more elements a bin are summed by one reduction instead of one after the other
+_LONG = 16
+
+
+def _channels_last(x: Tensor) -> bool:
+    """Whether the elements of a plane lie apart: then bins are better read with the channels as the last axis."""
+    return not transforming() and plane_format(x) != torch.contiguous_format
+
+
 def _sum_bins(x: Tensor, axis: int, m: int) -> Tensor:
     """Sums of m bins along an axis."""
     n = x.shape[axis]
-    if n == m:
-        return x
-    if m == 0:
-        return x.narrow(axis, 0, 0)
+    if n == m or m == 0:
+        return x if n == m else x.narrow(axis, 0, 0)
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    if n and m % n == 0:
+        return x.unsqueeze(axis + 1).expand(*before, n, m // n, *after).reshape(*before, m, *after)
+    if n % m == 0 and n // m > _LONG:
+        return x.reshape(*before, m, n // m, *after).sum(axis + 1)
+    if n % m == 0:
+        total = x[(*(slice(None),) * axis, slice(0, n, n // m))]
+        for tap in range(1, n // m):
+            total = total + x[(*(slice(None),) * axis, slice(tap, n, n // m))]
+        return total
     starts, ends = bins(n, m)
-    if m <= max(1, _longest(n, m)):
+    if m <= _longest(n, m):
         sums = [x.narrow(axis, s, e - s).sum(axis, keepdim=True) for s, e in zip(starts, ends, strict=True)]
         return torch.cat(sums, axis)
     if n <= _longest(m, n) and not transforming():
-        shape = list(x.shape)
-        shape[axis] = m
-        total = x.new_zeros(shape)
+        total = zeros_like_layout(x, (*before, m, *after))
         for j, (s, e) in enumerate(zip(*bins(m, n), strict=True)):
             total.narrow(axis, s, e - s).add_(x.narrow(axis, j, 1))
         return total
@@ -86,12 +102,10 @@ def _sum_bins(x: Tensor, axis: int, m: int) -> Tensor:
 
 
 def _sum_taps(x: Tensor, axis: int, starts: Sizes, ends: Sizes) -> Tensor:
-    """The same, all bins at once, their first elements, then their second ones, and so on."""
+    """The same, all bins at once: their first elements, then their second ones, and so on."""
     n = x.shape[axis]
-    shape = list(x.shape)
-    shape[axis] = 1
     # bins that are shorter than the longest read a zero
-    padded = torch.cat([x, x.new_zeros(shape)], axis)
+    padded = torch.cat([x, x.new_zeros((*x.shape[:axis], 1, *x.shape[axis + 1 :]))], axis)
     total: Tensor | None = None
     for tap in range(max(e - s for s, e in zip(starts, ends, strict=True))):
         read = [s + tap if s + tap < e else n for s, e in zip(starts, ends, strict=True)]
@@ -115,11 +129,17 @@ def _counts(size: Sizes, out: Sizes, like: Tensor) -> Tensor | int:
 
 def _sums(x: Tensor, output_size: Sizes) -> Tensor:
     """Sums of all bins."""
-    axes = range(len(output_size))
+    axes = len(output_size)
+    alone = [2 + i for i, m in enumerate(output_size) if m == 1]
+    if alone:
+        x = x.sum(alone, keepdim=True)
+    last = _channels_last(x)
+    x = x.movedim(1, -1) if last else x
+    first = 1 if last else 2
     # the axes that shrink most first, so that there is less to do along the others
-    for axis in sorted(axes, key=lambda i: output_size[i] / max(1, x.shape[2 + i])):
-        x = _sum_bins(x, 2 + axis, output_size[axis])
-    return x
+    for i in sorted(range(axes), key=lambda i: output_size[i] / max(1, x.shape[first + i])):
+        x = _sum_bins(x, first + i, output_size[i])
+    return x.movedim(-1, 1) if last else x
 
 
 def _mean_definition(x: Tensor, output_size: Sizes) -> Tensor:
@@ -182,19 +202,24 @@ adaptive_avg_pool_spread: Operation = Operation(
 
 
 def _index_dtype(x: Tensor) -> torch.dtype:
-    return torch.int32 if numel(x.shape[2:]) < 2**31 else torch.int64
+    return torch.int32 if numel(x.shape[1:]) < 2**31 else torch.int64
 
 
-def _readers(x: Tensor, out: Sizes) -> list[Reader]:
-    """How bins read the input; the elements' numbers are their indices into the plane."""
-    size, dtype = tuple(x.shape[2:]), _index_dtype(x)
+def _readers(x: Tensor, out: Sizes, first: int = 2) -> list[Reader]:
+    """How bins read the input; the elements' numbers are their indices into the plane.
+
+    `first` is the first spatial axis: 2, or 1 with the channels last.
+    """
+    size, dtype = tuple(x.shape[first : first + len(out)]), _index_dtype(x)
+    below = len(size) if first == 1 else len(size) - 1
 
     def reader(axis: int) -> Reader:
         n, m, step = size[axis], out[axis], numel(size[axis + 1 :])
         starts, ends = bins(n, m)
-        first = slice(None), slice(None), *(slice(None),) * axis
+        before = (slice(None),) * (first + axis)
         even = m > 0 and n % m == 0
 
+        @cache
         def index(tap: int) -> Tensor:
             # bins that are shorter than the longest read their last element again
             read = [min(s + tap, e - 1) for s, e in zip(starts, ends, strict=True)]
@@ -202,10 +227,17 @@ def _readers(x: Tensor, out: Sizes) -> list[Reader]:
 
         def read(t: Tensor, tap: int) -> Tensor:
             if even:
-                return t[(*first, slice(tap, n, n // m))]
-            return t.index_select(2 + axis, index(tap))
+                return t[(*before, slice(tap, n, n // m))]
+            return t.index_select(first + axis, index(tap))
 
-        return Reader(_longest(n, m), read, lambda tap: along(axis, len(size), index(tap) * step))
+        def number(tap: int) -> Tensor:
+            return (index(tap) * step).reshape(-1, *(1,) * (below - axis))
+
+        taps = _longest(n, m)
+        if m == 1 or (m <= taps and not even):
+            spans = tuple(zip(starts, ends, strict=True))
+            return Reader(first + axis, taps, read, number, spans, [s * step for s in starts], step)
+        return Reader(first + axis, taps, read, number)
 
     return [reader(axis) for axis in range(len(size))]
 
@@ -222,10 +254,13 @@ def _max_definition(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
 
 def _max_run(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
     y, indices = _max_shape(x, output_size)
-    readers = _readers(x, output_size)
-    each = max(numel(x.shape[2:]), numel(output_size))
-    for part in planes(tuple(x.shape), 4 * each * x.element_size()):
-        y[part], indices[part] = winners_fast(x[part], readers, _index_dtype(x))
+    each = 4 * max(numel(x.shape[2:]), numel(output_size)) * x.element_size()
+    last = _channels_last(x)
+    readers = _readers(x.movedim(1, -1), output_size, 1) if last else _readers(x, output_size)
+    for part in planes(tuple(x.shape), each):
+        piece = x[part].movedim(1, -1) if last else x[part]
+        best, found = winners_fast(piece, readers, _index_dtype(x))
+        y[part], indices[part] = (best.movedim(-1, 1), found.movedim(-1, 1)) if last else (best, found)
     return y, indices
 
 

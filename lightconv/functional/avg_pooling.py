@@ -88,7 +88,14 @@ def _avg_definition(
     size = tuple(x.shape[2:])
     out = pool_output_size(size, kernel, stride, pads, ones, ceil_mode)
     total = zero_pad(x.to(accumulation_dtype(x.dtype)), fitted_pads(size, out, kernel, stride, pads, ones))
+    alone = [axis for axis in range(axes) if out[axis] == 1]
+    for axis in alone:
+        total = total.narrow(2 + axis, 0, kernel[axis])
+    if alone:
+        total = total.sum([2 + axis for axis in alone], keepdim=True)
     for axis in reversed(range(axes)):
+        if axis in alone:
+            continue
         here = (*total.shape[2 : 2 + axis], *out[axis:])
         step = only(stride, axis, 1)
         line = [at_tap(total, only((tap,) * axes, axis, 0), here, step, ones) for tap in range(kernel[axis])]
@@ -172,6 +179,10 @@ def _avg_spread_definition(
     total = g.to(accumulation_dtype(g.dtype))
     total = total / _divisor(size, out, kernel, stride, pads, count_include_pad, divisor_override, total)
     for axis in range(axes):
+        if out[axis] == 1:
+            total = total.expand(*total.shape[: 2 + axis], kernel[axis], *total.shape[3 + axis :])
+            total = zero_pad(total, (*(0,) * (axes + axis), whole[axis] - kernel[axis], *(0,) * (axes - 1 - axis)))
+            continue
         here, grown = (*whole[:axis], *out[axis:]), (*whole[: axis + 1], *out[axis + 1 :])
 
         def share(tap: int, total: Tensor = total) -> Tensor:

@@ -27,7 +27,7 @@ from lightconv.functional.geometry import (
 from lightconv.functional.maxima import Reader, largest, winners, winners_fast
 from lightconv.functional.planes import pick, place, planes
 from lightconv.functional.pooling import along, at_tap, crop, fitted_pads, pool_geometry
-from lightconv.functional.windows import overlap_add, padded_size, tap_slices, taps, zero_pad
+from lightconv.functional.windows import overlap_add, padded_size, tap_slices, taps, zero_pad, zeros_like_layout
 
 __all__ = [
     "max_pool1d",
@@ -75,7 +75,9 @@ def _readers(x: Tensor, out: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, d
             firsts = _first_taps(out[axis], stride[axis], pads[axis], dilation[axis], x) * step
             return along(axis, axes, firsts.to(dtype))
 
-        return Reader(kernel[axis], read, number)
+        if out[axis] == 1 and dilation[axis] == 1 and not pads[axis]:
+            return Reader(2 + axis, kernel[axis], read, number, [(0, kernel[axis])], [0], step)
+        return Reader(2 + axis, kernel[axis], read, number)
 
     return [reader(axis) for axis in range(axes)]
 
@@ -243,7 +245,7 @@ def _spread_run(
             y[part] = crop(place(g[part], indices, whole), fitted)
             continue
         piece = g[part].to(exact)
-        total = y[part] if direct else piece.new_zeros((*piece.shape[:2], *whole))
+        total = y[part] if direct else zeros_like_layout(piece, (*piece.shape[:2], *whole))
         _add_winners(total, piece, won[part], kernel, stride, dilation, disjoint)
         if not direct:
             y[part] = crop(total, fitted)

@@ -23,16 +23,28 @@ class Reader(NamedTuple):
 
     `read(x, tap)` has the elements that all windows read with a tap, one each along the axis; `number(tap)` is
     what this adds to their number, one integer or one for each window (broadcast over the axes that follow).
+    Where windows are few and long, `spans` tells where they start and end, and `step` how much the number grows from
+    one element to the next: then going through the windows is less work than going through the taps.
     """
 
+    axis: int
     taps: int
     read: Callable[[Tensor, int], Tensor]
     number: Callable[[int], int | Tensor]
+    spans: Sequence[tuple[int, int]] = ()
+    first: Sequence[int] = ()
+    step: int = 1
 
 
 def largest(x: Tensor, readers: Sequence[Reader]) -> Tensor:
-    """The maximum of every window, without a rule for ties. `readers`: one for each axis from 2 on."""
+    """The maximum of every window, without a rule for ties."""
+    if all(len(reader.spans) == 1 for reader in readers):
+        return _only_window(x, readers).amax([reader.axis for reader in readers], keepdim=True)
     for reader in reversed(readers):
+        if reader.spans:
+            spans = [x.narrow(reader.axis, start, end - start) for start, end in reader.spans]
+            x = torch.cat([span.amax(reader.axis, keepdim=True) for span in spans], reader.axis)
+            continue
         best = reader.read(x, 0)
         for tap in range(1, reader.taps):
             best = torch.maximum(best, reader.read(x, tap))
@@ -45,41 +57,74 @@ def winners(x: Tensor, readers: Sequence[Reader], dtype: torch.dtype) -> tuple[T
 
     A window in which nothing exceeds -inf gets the number that its first element has.
     """
-    return _scan(x, readers, dtype, exact=True)
+    numbers: Tensor | None = None
+    for reader in reversed(readers):
+        x, numbers = _through_taps(x, numbers, reader, dtype, exact=True)
+    assert numbers is not None
+    return x, numbers
 
 
 def winners_fast(x: Tensor, readers: Sequence[Reader], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """The same without autograd, by means of operations that are fast on a CPU."""
     if x.device.type != "cpu":
-        return _scan(x, readers, dtype, exact=True)
-    best, numbers = _scan(x, readers, dtype, exact=False)
+        return winners(x, readers, dtype)
+    if all(len(reader.spans) == 1 for reader in readers):
+        box = _only_window(x, readers)
+        best, place = box.flatten(readers[0].axis, readers[-1].axis).max(readers[0].axis)
+        shape = [n if axis < readers[0].axis or axis > readers[-1].axis else 1 for axis, n in enumerate(x.shape)]
+        best, numbers = best.reshape(shape), place.reshape(shape).to(dtype)
+    else:
+        best, found = x, None
+        for reader in reversed(readers):
+            through = _through_spans if reader.spans else _through_taps
+            best, found = through(best, found, reader, dtype)
+        assert found is not None
+        numbers = found
     # a NaN anywhere makes the sum one; so may infinities, which costs time only
     if x.is_floating_point() and math.isnan(best.sum()):
-        return _scan(x, readers, dtype, exact=True)
+        return winners(x, readers, dtype)
     return best, numbers
 
 
-def _scan(x: Tensor, readers: Sequence[Reader], dtype: torch.dtype, exact: bool) -> tuple[Tensor, Tensor]:
-    """Without `exact`, numbers are right unless there is a NaN."""
-    numbers: Tensor | None = None
-    for reader in reversed(readers):
+def _only_window(x: Tensor, readers: Sequence[Reader]) -> Tensor:
+    for reader in readers:
+        ((start, end),) = reader.spans
+        x = x.narrow(reader.axis, start, end - start)
+    return x
 
-        def number(tap: int, reader: Reader = reader, before: Tensor | None = numbers) -> int | Tensor:
-            own = reader.number(tap)
-            return own if before is None else reader.read(before, tap) + own
 
-        best = reader.read(x, 0)
-        chosen = number(0)
-        for tap in range(1, reader.taps):
-            value = reader.read(x, tap)
-            better = value > best
-            if exact and x.is_floating_point():
-                better = better | value.isnan()
-            best = torch.where(better, value, best) if exact else torch.maximum(value, best)
-            taken = better.to(dtype) * number(tap)
-            chosen = torch.maximum(chosen, taken) if isinstance(chosen, Tensor) else taken
-        if not isinstance(chosen, Tensor) or chosen.shape != best.shape:
-            chosen = torch.zeros_like(best, dtype=dtype) + chosen
-        x, numbers = best, chosen
-    assert numbers is not None
-    return x, numbers
+def _through_taps(
+    x: Tensor, numbers: Tensor | None, reader: Reader, dtype: torch.dtype, exact: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Maximum along one axis, tap by tap. Without `exact`, numbers are right unless there is a NaN."""
+
+    def number(tap: int) -> int | Tensor:
+        own = reader.number(tap)
+        return own if numbers is None else reader.read(numbers, tap) + own
+
+    best = reader.read(x, 0)
+    chosen = number(0)
+    for tap in range(1, reader.taps):
+        value = reader.read(x, tap)
+        better = value > best
+        if exact and x.is_floating_point():
+            better = better | value.isnan()
+        best = torch.where(better, value, best) if exact else torch.maximum(value, best)
+        taken = better.to(dtype) * number(tap)
+        chosen = torch.maximum(chosen, taken) if isinstance(chosen, Tensor) else taken
+    if not isinstance(chosen, Tensor) or chosen.shape != best.shape:
+        chosen = torch.zeros_like(best, dtype=dtype) + chosen
+    return best, chosen
+
+
+def _through_spans(x: Tensor, numbers: Tensor | None, reader: Reader, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Maximum along one axis, window by window; numbers are right unless there is a NaN."""
+    best, chosen = [], []
+    for (start, end), first in zip(reader.spans, reader.first, strict=True):
+        value, place = x.narrow(reader.axis, start, end - start).max(reader.axis, keepdim=True)
+        number = place.to(dtype) * reader.step + first
+        if numbers is not None:
+            number += numbers.narrow(reader.axis, start, end - start).gather(reader.axis, place)
+        best.append(value)
+        chosen.append(number)
+    return torch.cat(best, reader.axis), torch.cat(chosen, reader.axis)

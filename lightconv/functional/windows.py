@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightconv.functional.dispatch import transforming, workspace_bytes
-from lightconv.functional.geometry import Sizes, numel, tiles, window_span
+from lightconv.functional.geometry import Sizes, memory_format, numel, tiles, window_span
 
 
 def zero_pad(x: Tensor, pads: Sizes, value: float = 0) -> Tensor:
@@ -58,6 +58,12 @@ def tap_slices(tap: Sizes, out: Sizes, stride: Sizes, dilation: Sizes) -> tuple[
     return (..., *(slice(d * t, d * t + s * (n - 1) + 1, s) if n else slice(0, 0) for t, n, s, d in places))
 
 
+def zeros_like_layout(x: Tensor, shape: Sizes) -> Tensor:
+    """Zeros of another shape, channels last if `x` is."""
+    layout = memory_format(x) if x.dim() == len(shape) else torch.contiguous_format
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout).zero_()
+
+
 def overlap_add(
     part: Callable[[int], Tensor],
     shape: Sizes,
@@ -80,7 +86,7 @@ def overlap_add(
             total = placed if total is None else total + placed
         else:
             if total is None:
-                total = piece.new_zeros((*shape, *size))
+                total = zeros_like_layout(piece, (*shape, *size))
             if disjoint:
                 total[tap_slices(tap, out, stride, dilation)] = piece
             else:
