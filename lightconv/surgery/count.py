@@ -90,7 +90,7 @@ def parameters(model: nn.Module) -> int:
     return sum(value.numel() for value in {id(v): v for v in [*model.parameters(), *model.buffers()]}.values())
 
 
-def milliseconds(models: list[nn.Module], inputs: tuple[Any, ...], rounds: int = 7) -> list[float]:
+def milliseconds(models: list[nn.Module], inputs: tuple[Any, ...], rounds: int = 15) -> list[float]:
     """Median time of a forward pass without gradients for each model, taken in turn."""
     times: list[list[float]] = [[] for _ in models]
     with torch.no_grad():

@@ -54,7 +54,7 @@ class Fusion:
     difference: float | None = None
 
     def __str__(self) -> str:
-        text = [f"{len(self.fused)} layers fused"]
+        text = [f"{len(self.fused)} layer{'s' * (len(self.fused) != 1)} fused"]
         if self.fused:
             text += table(("name", "layer", "made of"), self.fused)
         rows: list[tuple[Any, ...]] = []
