@@ -34,11 +34,10 @@ def duplicate(input: Tensor, factor: int | Sequence[int] = 2) -> Tensor:
 
 
 def upsample_bilinear_zeros(input: Tensor, factor: int | Sequence[int] = 2) -> Tensor:
-    """One axis after another: a transposed convolution of every channel with a tent; autocast as in interpolate."""
+    """One axis after another: a transposed convolution of every channel with a tent, out of autocast's reach."""
     if torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
-            single = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
-            return upsample_bilinear_zeros(single, factor)
+            return upsample_bilinear_zeros(input, factor)
     for axis, f in enumerate(_spread(factor, input.dim() - 2), 2):
         tent = 1 - torch.arange(1 - f, f).abs().to(input.dtype) / f
         rows = input.movedim(axis, -1)

@@ -1,5 +1,6 @@
 """Resampling: `interpolate` in every mode."""
 
+import torch.nn.functional as F
 from contract import Call, Layer, Operation, call, normal, odd
 
 SIZE = {1: (7,), 2: (5, 6), 3: (4, 3, 5)}
@@ -12,6 +13,7 @@ MODES = {
     "bicubic": (2,),
     "trilinear": (3,),
 }
+LANCZOS = {"lanczos": (2,)} if "lanczos" in (F.interpolate.__doc__ or "") else {}  # newer than the oldest torch we take
 ALIGNED = ("linear", "bilinear", "bicubic", "trilinear")
 SMOOTHED = ("bilinear", "bicubic")
 
@@ -120,14 +122,43 @@ def errors(mode: str, n: int) -> dict[str, tuple[Call, str | None]]:
     return cases
 
 
+def lanczos() -> dict[str, Call]:
+    x = normal(2, 3, 9, 8)
+    return {
+        "smaller": call(x, (4, 3), mode="lanczos", antialias=True),
+        "larger": call(x, (11, 20), mode="lanczos", antialias=True, align_corners=False),
+        "one axis larger": call(x, (3, 14), mode="lanczos", antialias=True),
+        "much smaller": call(normal(1, 2, 31, 17), (2, 3), mode="lanczos", antialias=True),
+        "same size": call(x, (9, 8), mode="lanczos", antialias=True),
+        "to one": call(x, 1, mode="lanczos", antialias=True),
+        "factor": call(x, scale_factor=0.6, mode="lanczos", antialias=True),
+        "factor recomputed": call(x, scale_factor=1.7, mode="lanczos", antialias=True, recompute_scale_factor=True),
+        "from one element": call(normal(2, 3, 1, 1), 4, mode="lanczos", antialias=True),
+        "empty batch": call(normal(0, 3, 9, 8), 4, mode="lanczos", antialias=True),
+    }
+
+
+def lanczos_errors() -> dict[str, tuple[Call, str | None]]:
+    x = normal(2, 3, 9, 8)
+    return {
+        "without antialias": (call(x, 4, mode="lanczos"), "antialias"),
+        "corners aligned": (call(x, 4, mode="lanczos", antialias=True, align_corners=True), "align_corners"),
+        "other number of axes": (call(normal(2, 3, 9), 4, mode="lanczos"), None),
+        "size zero": (call(x, 0, mode="lanczos", antialias=True), None),
+    }
+
+
+SIGNATURE = (
+    "input, size=None, scale_factor=None, mode='nearest', align_corners=None, "
+    "recompute_scale_factor=None, antialias=False"
+)
 OPERATIONS = [
     Operation(
         "interpolate",
         n,
         functions(mode, n),
         errors(mode, n),
-        signature="input, size=None, scale_factor=None, mode='nearest', align_corners=None, "
-        "recompute_scale_factor=None, antialias=False",
+        signature=SIGNATURE,
         label=f"{mode}-{n}d" if len(MODES[mode]) > 1 else mode,
         exact=mode.startswith("nearest"),
         large=call(normal(32, 16, *{1: (512,), 2: (24, 24), 3: (8, 8, 8)}[n]), scale_factor=1.5, mode=mode),
@@ -135,6 +166,8 @@ OPERATIONS = [
     for mode in MODES
     for n in MODES[mode]
 ]
+if LANCZOS:
+    OPERATIONS.append(Operation("interpolate", 2, lanczos(), lanczos_errors(), signature=SIGNATURE, label="lanczos"))
 
 
 def modules() -> dict[str, tuple[Call, Call]]:

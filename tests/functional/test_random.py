@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from cases import own, unfolding
+from cases.resampling import LANCZOS
 from contract import Call, Drawn, Operation, Subject, agree, few, index, normal, odd, quiet, random_like, same, tensors
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -181,6 +182,7 @@ def resampling(draw: DrawFn) -> Drawing:
                 *((mode, n) for mode in ("nearest", "nearest-exact", "area") for n in (1, 2, 3)),
                 ("linear", 1),
                 *(("bilinear", 2), ("bicubic", 2)) * 3,
+                *((mode, n) for mode, axes in LANCZOS.items() for n in axes),
                 ("trilinear", 3),
             )
         )
@@ -193,7 +195,7 @@ def resampling(draw: DrawFn) -> Drawing:
         options["recompute_scale_factor"] = draw(st.sampled_from((None, False, True)))
     if mode in ("linear", "bilinear", "bicubic", "trilinear"):
         options["align_corners"] = draw(st.sampled_from((None, False, True)))
-    if mode in ("bilinear", "bicubic"):
+    if mode in ("bilinear", "bicubic", "lanczos"):
         options["antialias"] = draw(st.booleans())
     x = normal(draw(st.integers(1, 2)), draw(st.integers(1, 2)), *sizes(draw, n, most=10 if n < 3 else 5))
     return "interpolate", n, Call((x,), options)
