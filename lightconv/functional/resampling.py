@@ -18,6 +18,7 @@ from torch._prims_common import suggest_memory_format
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from lightconv.functional import interpolation
+from lightconv.functional.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from lightconv.functional.bands import Band, apply, dense_pays, gather, is_finite, transpose
 from lightconv.functional.dispatch import (
     Operation,
@@ -617,18 +618,12 @@ def interpolate(
         kernel = _check_mode(input, mode, align_corners, antialias)
         out = to_sizes(sizes, len(sizes), "size")
     if mode == "area":
-        return _area(input, out)
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[len(out) - 1](input, out)
     _check_sizes(input, out)
     _check_dtype(input, out, mode, antialias)
     if input.device.type in ("cuda", "xpu") and autocasting(input.device.type) and input.dtype in _HALVES:
         input = input.float()  # as torch's autocast does there, but not on a CPU
     return resize(input, out, scales, kernel, bool(align_corners), bool(antialias))
-
-
-def _area(x: Tensor, out: Sizes) -> Tensor:
-    import lightconv.functional as F
-
-    return getattr(F, f"adaptive_avg_pool{len(out)}d")(x, out)
 
 
 def _check_own(x: Any, factor: Any, name: str) -> Sizes:
