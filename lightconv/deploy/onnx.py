@@ -246,28 +246,10 @@ def _export(
     opset: int,
 ) -> Any:
     """The module as an onnx.ModelProto."""
-    leaves, structure = pytree.tree_flatten(args)
-    dims: list[Any] = []
-    batch = torch.export.Dim("batch")
-    tensors = 0
-    for i, leaf in enumerate(leaves):
-        if not isinstance(leaf, Tensor):
-            dims.append(None)
-            continue
-        # An open axis of size 1 would be taken for a constant.
-        for axis in axes[tensors]:
-            if leaf.shape[axis] == 1:
-                leaf = leaf.repeat_interleave(2, axis)
-        leaves[i] = leaf
-        dims.append({a: batch if title == "batch" else torch.export.Dim.DYNAMIC for a, title in axes[tensors].items()})
-        tensors += 1
-    example = pytree.tree_unflatten(leaves, structure)
-    shapes = pytree.tree_unflatten(dims, structure)
     try:
         with _quiet(), torch.no_grad():
-            exported = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
-            outputs = exported.graph_signature.user_outputs
-            titles = _output_titles(output_names, len(outputs))
+            exported, example = _trace(module, args, axes)
+            titles = _output_titles(output_names, len(exported.graph_signature.user_outputs))
             program = torch.onnx.export(
                 exported,
                 example,
@@ -292,6 +274,38 @@ def _export(
     }
     _clean(proto, symbols)
     return proto
+
+
+def _trace(
+    module: nn.Module, args: tuple[Any, ...], axes: Mapping[int, Mapping[int, str]]
+) -> tuple[torch.export.ExportedProgram, Any]:
+    """The module's graph, and the arguments that it was traced with.
+
+    Sizes of 1 are taken for constants, of the arguments as of all that is computed from them: open axes are
+    therefore larger, and if that is not enough, they are doubled.
+    """
+    leaves, structure = pytree.tree_flatten(args)
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    batch = torch.export.Dim("batch")
+    dims: list[Any] = [None] * len(leaves)
+    for tensor, i in enumerate(places):
+        dims[i] = {a: batch if title == "batch" else torch.export.Dim.DYNAMIC for a, title in axes[tensor].items()}
+        for axis in axes[tensor]:
+            if leaves[i].shape[axis] == 1:
+                leaves[i] = leaves[i].repeat_interleave(2, axis)
+    shapes = pytree.tree_unflatten(dims, structure)
+    example = pytree.tree_unflatten(leaves, structure)
+    try:
+        return torch.export.export(module, example, dynamic_shapes=shapes, strict=False), example
+    except torch._dynamo.exc.UserError:
+        grown = {i: [axis for axis in entry if axis != 0] for i, entry in axes.items()}
+        if not any(grown.values()):
+            raise
+        for tensor, i in enumerate(places):
+            for axis in grown[tensor]:
+                leaves[i] = torch.cat([leaves[i], leaves[i]], axis)
+        example = pytree.tree_unflatten(leaves, structure)
+        return torch.export.export(module, example, dynamic_shapes=shapes, strict=False), example
 
 
 def _output_titles(names: Sequence[str] | None, count: int) -> list[str]:
@@ -324,16 +338,19 @@ def _explain(error: BaseException) -> str:
     chain = []
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, ExportError):
+            return str(cause)
         chain.append(str(cause))
         cause = cause.__cause__
     text = "\n".join(chain)
     missing = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text)
     if missing:
         return f"Expected operations that ONNX can express, but the module uses {missing[1]}, which has no translation."
-    violated = re.search(r"Constraints violated \(([^)]+)\)", text)
+    violated = re.search(r"Constraints violated \((.+?)\)!", text)
     if violated:
+        name = re.sub(r"L\['(.+)'\]\.size\(\)\[(\d+)\]", r"\2 of \1", violated[1])
         return (
-            f"Expected the module to take any size of axis `{violated[1]}`, but it was traced for one size only; "
+            f"Expected the module to take any size of axis `{name}`, but it was traced for one size only; "
             "pass dynamic_batch=False or leave that axis out of `dynamic_axes`."
         )
     first = next((line.strip() for line in chain[-1].splitlines() if line.strip()), type(error).__name__)

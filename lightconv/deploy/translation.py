@@ -2,15 +2,20 @@
 
 A function gets the ONNX operator set and the arguments that the operator has in the graph, as its schema
 orders them: tensors as graph values, numbers as they are. What it calls on the operator set becomes nodes.
+The functions are in `convolving`, `pooling` and `resizing`.
 """
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
-__all__ = ["ONNX", "table"]
+from lightconv.deploy.files import ExportError
+
+__all__ = ["ONNX", "channels", "constant", "multiply", "spatial", "table", "translates"]
 
 ONNX: dict[str, Callable[..., Any]] = {}
 
@@ -25,7 +30,8 @@ def table(opset: int) -> dict[Callable[..., Any], Callable[..., Any]]:
     """The `custom_translation_table` of torch.onnx.export for an ONNX operator set version."""
     from onnxscript.values import Opset
 
-    import lightconv.functional  # noqa: F401  (registers the operators)
+    import lightconv.functional  # noqa: F401  (it registers the operators)
+    from lightconv.deploy import convolving, pooling, resizing  # noqa: F401  (they enter their functions)
 
     operators = Opset("", opset)
     return {getattr(torch.ops.lightconv, name).default: _bind(function, operators) for name, function in ONNX.items()}
@@ -38,27 +44,42 @@ def _bind(function: Callable[..., Any], operators: Any) -> Callable[..., Any]:
     return bound
 
 
-@translates
-def conv(op, input, weight, bias, stride, pads, dilation, groups):  # type: ignore[no-untyped-def]
-    return op.Conv(input, weight, bias, strides=stride, pads=pads, dilations=dilation, group=groups)
+# --- helpers --------------------------------------------------------------------------------------------------
 
 
-@translates
-def conv_transpose(op, input, weight, bias, stride, pads, dilation, groups, output_padding):  # type: ignore[no-untyped-def]
-    return op.ConvTranspose(
-        input,
-        weight,
-        bias,
-        strides=stride,
-        pads=pads,
-        dilations=dilation,
-        group=groups,
-        output_padding=output_padding,
-    )
+def spatial(value: Any) -> tuple[int, ...] | None:
+    """The spatial sizes of a graph value, or None if one of them is open."""
+    sizes = tuple(value.shape)[2:]
+    return tuple(map(int, sizes)) if all(isinstance(size, int) for size in sizes) else None
 
 
-@translates
-def pad(op, input, pads, mode):  # type: ignore[no-untyped-def]
-    axes = len(pads) // 2
-    both = [0, 0, *pads[:axes], 0, 0, *pads[axes:]]
-    return op.Pad(input, both, mode={"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode])
+def channels(value: Any, name: str) -> int:
+    """The number of channels, which has to be known."""
+    count = value.shape[1]
+    if not isinstance(count, int):
+        raise ExportError(f"Expected a fixed number of channels for {name}, but that axis is open.")
+    return count
+
+
+def constant(op: Any, array: np.ndarray, like: Any = None) -> Any:
+    """A constant, of the element type of `like` if given."""
+    from onnxscript import ir
+
+    return op.Constant(value=ir.tensor(array if like is None else array.astype(like.dtype.numpy())))
+
+
+def multiply(op: Any, x: Any, matrices: Sequence[np.ndarray | None]) -> Any:
+    """A matrix (outputs, inputs) along each spatial axis; None for an axis that stays as it is."""
+    like, sizes = x, list(spatial(x) or ())
+    for axis, matrix in enumerate(matrices):
+        if matrix is None:
+            continue
+        sizes[axis] = len(matrix)
+        if axis == len(matrices) - 1:
+            x = op.MatMul(x, constant(op, matrix.T.copy(), like))
+        elif axis == len(matrices) - 2:
+            x = op.MatMul(constant(op, matrix, like), x)
+        else:
+            flat = op.Reshape(x, [0, 0, matrix.shape[1], math.prod(sizes[axis + 1 :])])
+            x = op.Reshape(op.MatMul(constant(op, matrix, like), flat), [0, 0, *sizes])
+    return x

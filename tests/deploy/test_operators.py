@@ -1,0 +1,295 @@
+"""Every layer becomes its native ONNX operator, with unavoidable helpers only, and computes the same."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+import lightconv.functional as F
+import lightconv.nn as nn
+from lightconv.deploy import ExportError, to_onnx
+from lightconv.deploy.translation import table
+
+SIZES = {1: (19,), 2: (13, 12), 3: (7, 8, 9)}
+
+Node = dict[str, int]
+
+
+class Call(nn.Module):
+    """A function with options as a module."""
+
+    def __init__(self, function, **options) -> None:
+        super().__init__()
+        self.function, self.options = function, options
+
+    def forward(self, x: torch.Tensor):
+        return self.function(x, **self.options)
+
+
+def layer(name: str, axes: int, **options) -> nn.Module:
+    return getattr(nn, f"{name}{axes}d")(**options)
+
+
+def call(name: str, axes: int | str = "", **options) -> nn.Module:
+    return Call(getattr(F, f"{name}{axes}d" if axes else name), **options)
+
+
+class PoolUnpool(nn.Module):
+    """The halves of a segmentation network, with what is in between."""
+
+    def __init__(self, axes: int, indices: bool = False, **pool) -> None:
+        super().__init__()
+        self.conv = getattr(nn, f"Conv{axes}d")(4, 4, 3, padding=1)
+        self.pool = getattr(nn, f"MaxPool{axes}d")(return_indices=True, **pool)
+        self.unpool = getattr(nn, f"MaxUnpool{axes}d")(**pool)
+        self.indices = indices
+
+    def forward(self, x: torch.Tensor):
+        y, indices = self.pool(self.conv(x))
+        y = self.unpool(torch.sigmoid(y), indices, output_size=x.shape)
+        return (y, indices) if self.indices else y
+
+
+UNPOOLED = {"Conv": 1, "MaxPool": 1, "Sigmoid": 1, "MaxUnpool": 1}
+
+CONV, TRANSPOSED, MAX, AVERAGE, RESIZE = (
+    {name: 1} for name in ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "Resize")
+)
+PADDED = {"Conv": 1, "Pad": 1}
+INDICES = {"MaxPool": 1, "Mod": 1}
+SCALED = {"AveragePool": 1, "Mul": 1}
+C = {"in_channels": 4, "out_channels": 8}
+
+# axes, module, nodes
+TABLE: list[tuple[int, nn.Module, Node]] = [
+    (1, layer("Conv", 1, **C, kernel_size=3), CONV),
+    (1, layer("Conv", 1, **C, kernel_size=4, padding="same", dilation=3), CONV),
+    (1, layer("Conv", 1, **C, kernel_size=3, padding=2, padding_mode="reflect"), PADDED),
+    (2, layer("Conv", 2, **C, kernel_size=(3, 4), stride=(2, 1), padding=(0, 2), bias=False), CONV),
+    (2, layer("Conv", 2, **C, kernel_size=(4, 2), padding="same", dilation=(1, 3), groups=2), CONV),
+    (2, layer("Conv", 2, **C, kernel_size=3, padding=(1, 2), padding_mode="circular"), PADDED),
+    (2, layer("Conv", 2, **C, kernel_size=2, padding="same", padding_mode="replicate"), PADDED),
+    (2, layer("Conv", 2, **C, kernel_size=3, groups=4, padding="valid"), CONV),
+    (3, layer("Conv", 3, **C, kernel_size=(1, 2, 4), stride=(1, 2, 3), padding=(0, 1, 2), dilation=(1, 2, 1)), CONV),
+    (3, layer("Conv", 3, **C, kernel_size=2, padding="same", groups=2), CONV),
+    (1, layer("ConvTranspose", 1, **C, kernel_size=3), TRANSPOSED),
+    (1, layer("ConvTranspose", 1, **C, kernel_size=4, stride=3, padding=2, output_padding=2, dilation=2), TRANSPOSED),
+    (2, layer("ConvTranspose", 2, **C, kernel_size=(3, 2), stride=(1, 2), padding=(2, 0), bias=False), TRANSPOSED),
+    (2, layer("ConvTranspose", 2, **C, kernel_size=3, stride=2, padding=1, output_padding=1, groups=4), TRANSPOSED),
+    (3, layer("ConvTranspose", 3, **C, kernel_size=2, stride=(1, 2, 3), output_padding=(0, 1, 2)), TRANSPOSED),
+    (2, nn.ConvMaxPoolReLU(4, 8, 3, stride=2, padding=1, pool_size=2), {"Conv": 1, "MaxPool": 1, "Relu": 1}),
+    (1, layer("MaxPool", 1, kernel_size=3, stride=2, dilation=2), MAX),
+    (1, layer("MaxPool", 1, kernel_size=3, padding=1, ceil_mode=True, return_indices=True), INDICES),
+    (2, layer("MaxPool", 2, kernel_size=2), MAX),
+    (2, layer("MaxPool", 2, kernel_size=(2, 3), stride=(3, 2), padding=(1, 0), ceil_mode=True), MAX),
+    (2, layer("MaxPool", 2, kernel_size=3, dilation=(1, 2), return_indices=True), INDICES),
+    (3, layer("MaxPool", 3, kernel_size=2, padding=1, ceil_mode=True, return_indices=True), INDICES),
+    (1, layer("AvgPool", 1, kernel_size=3, stride=2, padding=1), AVERAGE),
+    (1, layer("AvgPool", 1, kernel_size=4, stride=3, padding=2, ceil_mode=True, count_include_pad=False), AVERAGE),
+    (2, layer("AvgPool", 2, kernel_size=2, divisor_override=3), SCALED),
+    (2, layer("AvgPool", 2, kernel_size=(2, 3), stride=(3, 2), padding=1, ceil_mode=True), SCALED),
+    (2, layer("AvgPool", 2, kernel_size=3, stride=2, padding=1, ceil_mode=True, divisor_override=5), SCALED),
+    (3, layer("AvgPool", 3, kernel_size=2, stride=(1, 2, 3), padding=(0, 1, 1), count_include_pad=False), AVERAGE),
+    (1, layer("AdaptiveAvgPool", 1, output_size=9), AVERAGE),
+    (2, layer("AdaptiveAvgPool", 2, output_size=1), {"GlobalAveragePool": 1}),
+    (2, layer("AdaptiveAvgPool", 2, output_size=(5, 12)), {"MatMul": 1}),
+    (3, layer("AdaptiveAvgPool", 3, output_size=(7, 4, 3)), AVERAGE),
+    (1, layer("AdaptiveMaxPool", 1, output_size=2), MAX),
+    (2, layer("AdaptiveMaxPool", 2, output_size=(5, 3)), {"Gather": 1, "MaxPool": 1}),
+    (2, layer("AdaptiveMaxPool", 2, output_size=(5, 3), return_indices=True), {"Gather": 2, "MaxPool": 1, "Mod": 1}),
+    (3, layer("AdaptiveMaxPool", 3, output_size=(1, 4, 3)), MAX),
+    (1, nn.Upsample(scale_factor=2), RESIZE),
+    (1, nn.Upsample(size=30, mode="linear"), RESIZE),
+    (2, nn.UpsamplingNearest2d(scale_factor=3), RESIZE),
+    (2, nn.UpsamplingBilinear2d(size=(20, 31)), RESIZE),
+    (2, nn.Upsample(scale_factor=1.7, mode="bilinear"), RESIZE),
+    (2, nn.Upsample(size=(30, 7), mode="bicubic", align_corners=True), RESIZE),
+    (2, nn.Upsample(scale_factor=2.5, mode="nearest-exact"), RESIZE),
+    (3, nn.Upsample(scale_factor=(2, 1.5, 0.5), mode="trilinear"), RESIZE),
+    (3, nn.Upsample(scale_factor=2), RESIZE),
+    (2, call("interpolate", size=(6, 24), mode="bilinear", antialias=True), RESIZE),
+    (2, call("interpolate", size=(6, 24), mode="bicubic", antialias=True), RESIZE),
+    (2, call("interpolate", size=(6, 5), mode="area"), {"MatMul": 2}),
+    (2, call("interpolate", size=(6, 24), mode="lanczos", antialias=True), {"MatMul": 2}),
+    (2, call("interpolate", size=(6, 1), mode="bilinear", antialias=True), {"MatMul": 2}),
+    (2, call("interpolate", scale_factor=(1.02, 2), mode="bilinear"), {"MatMul": 2}),
+    (3, call("interpolate", scale_factor=(1.1, 2, 1.1), mode="trilinear"), {"MatMul": 3, "Reshape": 2}),
+    (1, call("interpolate", scale_factor=1.01), {"Gather": 1}),
+    (1, nn.Subsample(3), {"Slice": 1}),
+    (2, nn.Subsample((2, 3)), {"Slice": 2}),
+    (2, nn.Duplicate((2, 3)), RESIZE),
+    (3, nn.Duplicate(2), RESIZE),
+    (1, nn.BilinearZeros(2), TRANSPOSED),
+    (2, nn.BilinearZeros((2, 3)), TRANSPOSED),
+    (3, nn.BilinearZeros((1, 2, 3)), TRANSPOSED),
+    (2, nn.Unfold((2, 3), dilation=2, padding=1, stride=2), {"Conv": 1, "Reshape": 1}),
+    (1, call("unfold", kernel_size=(3,), stride=2), {"Conv": 1, "Reshape": 1}),
+    (3, call("unfold", kernel_size=(1, 2, 3), padding=(0, 1, 1)), {"Conv": 1, "Reshape": 1}),
+    (1, PoolUnpool(1, kernel_size=2), UNPOOLED),
+    (1, PoolUnpool(1, kernel_size=3, stride=2, padding=1), UNPOOLED),
+    (2, PoolUnpool(2, kernel_size=2), UNPOOLED),
+    (2, PoolUnpool(2, kernel_size=(3, 2), padding=1, indices=True), {**UNPOOLED, "Mod": 1}),
+    (3, PoolUnpool(3, kernel_size=3, stride=2, padding=1), UNPOOLED),
+    (3, PoolUnpool(3, kernel_size=2, indices=True), {**UNPOOLED, "Mod": 1}),
+]  # fmt: skip
+
+
+class SideBySide(nn.Module):
+    """Many modules on one input, so that they are exported at once."""
+
+    def __init__(self, modules) -> None:
+        super().__init__()
+        self.modules_ = nn.ModuleList(modules)
+
+    def forward(self, x: torch.Tensor) -> list[list[torch.Tensor]]:
+        return [flat(module(x)) for module in self.modules_]
+
+
+def flat(outputs) -> list[torch.Tensor]:
+    return [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+
+
+class Exported:
+    """The file of modules side by side, asked for the part of one of them."""
+
+    def __init__(self, modules, shape: tuple[int, ...], path: Path, **options) -> None:
+        self.shape, self.modules = shape, [module.eval() for module in modules]
+        to_onnx(SideBySide(modules), torch.randn(shape), path, input_names=["x"], **options)
+        self.graph = onnx.load(path).graph
+        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        with torch.no_grad():
+            counts = [len(flat(module(torch.randn(shape)))) for module in self.modules]
+        names = iter(output.name for output in self.graph.output)
+        self.names = [[next(names) for _ in range(count)] for count in counts]
+
+    def nodes(self, number: int) -> Node:
+        """The nodes that the outputs of a module are made of; Identity where modules share their result."""
+        wanted, kinds = set(self.names[number]), Counter()
+        for node in reversed(self.graph.node):
+            if wanted & set(node.output):
+                wanted |= set(node.input)
+                kinds[node.op_type] += node.op_type != "Identity"
+        return dict(+kinds)
+
+    def check(self, number: int, shape: tuple[int, ...]) -> None:
+        """A module's numbers on another input."""
+        x = torch.randn(shape)
+        with torch.no_grad():
+            expected = flat(self.modules[number](x))
+        results = self.session.run(self.names[number], {"x": x.numpy()})
+        for result, output in zip(results, expected, strict=True):
+            torch.testing.assert_close(torch.from_numpy(result), output, rtol=1e-5, atol=2e-5)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Exported]:
+    """The modules of the table by their number of axes."""
+    folder = tmp_path_factory.mktemp("table")
+    return {
+        axes: Exported([module for a, module, _ in TABLE if a == axes], (2, 4, *size), folder / f"{axes}.onnx")
+        for axes, size in SIZES.items()
+    }
+
+
+def name(axes: int, module: nn.Module, number: int) -> str:
+    function = module.function.__name__ if isinstance(module, Call) else type(module).__name__
+    return f"{number}-{axes}d-{function}"
+
+
+@pytest.mark.parametrize("number", range(len(TABLE)), ids=lambda i: name(*TABLE[i][:2], i))
+def test_nodes_and_numbers(number: int, exported: dict[int, Exported]) -> None:
+    axes, module, nodes = TABLE[number]
+    all_of_them = exported[axes]
+    index = [id(m) for m in all_of_them.modules].index(id(module))
+    assert all_of_them.nodes(index) == nodes
+    for batch in (1, 3, 7):
+        all_of_them.check(index, (batch, 4, *SIZES[axes]))
+
+
+class Folded(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.fold(x, (9, 8), (3, 2), stride=2, padding=1)
+
+
+def test_fold(tmp_path: Path) -> None:
+    fold = Exported([Folded()], (2, 4 * 6, 25), tmp_path / "net.onnx")
+    assert fold.nodes(0) == {"ConvTranspose": 1, "Reshape": 1}
+    fold.check(0, (5, 4 * 6, 25))
+
+
+def test_every_operator_of_a_forward_pass_is_in_the_table() -> None:
+    """Operators that only gradients are made of need no translation."""
+    schemas = torch._C._jit_get_all_schemas()
+    names = {schema.name.split("::")[1] for schema in schemas if schema.name.startswith("lightconv::")}
+    gradients = {name for name in names if name.endswith(("_adjoint", "_spread", "_collect", "_winners"))}
+    gradients |= {"conv_weight", "pick", "place", "block_sum"}
+    assert {op._opname for op in table(20)} == names - gradients
+
+
+class Unpooled(nn.Module):
+    def forward(self, x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        return F.max_unpool2d(x, indices, 2)
+
+
+def test_indices_from_outside_count_each_plane(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    x, indices = F.max_pool2d(torch.randn(3, 4, 8, 10), 2, return_indices=True)
+    report = to_onnx(Unpooled(), (x, indices), path)
+    assert report.nodes["MaxUnpool"] == 1
+    session = onnxruntime.InferenceSession(path)
+    x, indices = F.max_pool2d(torch.randn(5, 4, 8, 10), 2, return_indices=True)
+    (result,) = session.run(None, {"x": x.numpy(), "indices": indices.numpy()})
+    np.testing.assert_array_equal(result, F.max_unpool2d(x, indices, 2))
+
+
+OPEN = {"x": {2: "height", 3: "width"}}
+
+DYNAMIC = [
+    (nn.ConvMaxPoolReLU(4, 8, 3, padding="same"), {"Conv": 1, "MaxPool": 1, "Relu": 1}),
+    (nn.MaxPool2d(3, 2, 1, ceil_mode=True), MAX),
+    (nn.AvgPool2d(3, 2, 1, ceil_mode=True), AVERAGE),
+    (nn.AvgPool2d(3, 2, 1, divisor_override=2), SCALED),
+    (nn.AdaptiveAvgPool2d(1), {"GlobalAveragePool": 1}),
+    (nn.AdaptiveMaxPool2d(1), {"GlobalMaxPool": 1}),
+    (nn.AdaptiveMaxPool2d(1, return_indices=True), {"ArgMax": 1, "GlobalMaxPool": 1, "Reshape": 1, "Unsqueeze": 1}),
+    (nn.Upsample(scale_factor=2, mode="bilinear"), RESIZE),
+    (nn.UpsamplingBilinear2d(scale_factor=2), RESIZE),
+    (nn.Upsample(size=(30, 20), mode="bicubic"), RESIZE),
+    (nn.Duplicate(2), RESIZE),
+    (nn.BilinearZeros(2), TRANSPOSED),
+    (nn.Unfold(3), {"Conv": 1, "Reshape": 1}),
+    (PoolUnpool(2, kernel_size=2), {**UNPOOLED, "Concat": 2, "Shape": 3}),
+]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    path = tmp_path_factory.mktemp("open") / "net.onnx"
+    return Exported([module for module, _ in DYNAMIC], (2, 4, 12, 10), path, dynamic_axes=OPEN)
+
+
+@pytest.mark.parametrize("number", range(len(DYNAMIC)), ids=lambda i: name(2, DYNAMIC[i][0], i))
+def test_open_height_and_width(number: int, opened: Exported) -> None:
+    assert opened.nodes(number) == DYNAMIC[number][1]
+    for shape in ((1, 4, 12, 10), (3, 4, 17, 22), (2, 4, 8, 31)):
+        opened.check(number, shape)
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (nn.AdaptiveAvgPool2d(2), "fixed sizes for adaptive_avg_pool"),
+        (nn.AdaptiveMaxPool2d(2), "fixed sizes for adaptive_max_pool"),
+        (nn.AvgPool2d(2, ceil_mode=True, divisor_override=3), "fixed sizes for avg_pool"),
+        (call("interpolate", size=(6, 6), mode="lanczos", antialias=True), "fixed sizes for resampling"),
+    ],
+)
+def test_what_needs_fixed_sizes_is_refused(module: nn.Module, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=words) as caught:
+        to_onnx(module, torch.randn(2, 4, 12, 10), tmp_path / "net.onnx", input_names=["x"], dynamic_axes=OPEN)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not list(tmp_path.iterdir())
