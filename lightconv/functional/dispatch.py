@@ -127,6 +127,11 @@ def autocasting(device: str) -> bool:
     return known and torch.is_autocast_enabled(device)
 
 
+def _with_tuples(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A custom operator's arguments with its lists as tuples, as everything else here has them."""
+    return tuple(tuple(a) if isinstance(a, list) else a for a in args)
+
+
 class Operation:
     """One operation: its definition, how it runs in pieces, its shape, its gradient.
 
@@ -183,9 +188,13 @@ class Operation:
         Eager.__name__ = Eager.__qualname__ = "".join(part.title() for part in name.split("_"))
         self._evaluate = evaluate
         self._eager = Eager
-        self._custom = torch.library.custom_op(f"lightconv::{name}", evaluate, mutates_args=(), schema=schema)
-        self._custom.register_fake(shape)
-        self._custom.register_autograd(gradient, setup_context=lambda ctx, inputs, output: save(ctx, inputs, output))
+        self._custom = torch.library.custom_op(
+            f"lightconv::{name}", lambda *args: evaluate(*_with_tuples(args)), mutates_args=(), schema=schema
+        )
+        self._custom.register_fake(lambda *args: shape(*_with_tuples(args)))
+        self._custom.register_autograd(
+            gradient, setup_context=lambda ctx, inputs, output: save(ctx, _with_tuples(inputs), output)
+        )
 
     def __call__(self, *args: Any) -> Any:
         """Run the form that the situation asks for."""

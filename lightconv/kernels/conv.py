@@ -192,8 +192,6 @@ def _run(
     order = layout(x, w)
     if order is not torch.contiguous_format:
         x = x.contiguous()
-    if type(rest[0]) is list:  # a custom operator's arguments
-        rest = tuple(tuple(r) if type(r) is list else r for r in rest)
     found = case(x.shape, x.stride(), w.shape, *rest, torch.get_num_threads())
     if found is None:
         return None
@@ -235,8 +233,6 @@ def conv_weight(
         return None
     if layout(x, g) is not torch.contiguous_format:
         x, g = x.contiguous(), g.contiguous()
-    if type(kernel) is list:  # a custom operator's arguments
-        kernel, stride, pads, dilation = tuple(kernel), tuple(stride), tuple(pads), tuple(dilation)
     threads = torch.get_num_threads()
     found = _weight_case(x.shape, x.stride(), g.shape, g.stride(), kernel, stride, pads, dilation, groups, threads)
     if found is None:
