@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -10,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from lightconv.data.files import Unwritable, beside, make_folder
+
 Arrays = Mapping[str, np.ndarray]
 Layout = Mapping[str, tuple[tuple[int, ...], str]]
 
 _log = logging.getLogger(__name__)
-
-
-class Unwritable(OSError):
-    """The cache file could not be written."""
 
 
 def cached(path: Path, layout: Layout, make: Callable[[], Arrays], required: bool = True) -> Arrays:
@@ -42,7 +39,7 @@ def cached(path: Path, layout: Layout, make: Callable[[], Arrays], required: boo
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             _log.warning("The cached data in %s are damaged (%s); generating them again.", path, _first_line(error))
     elif required:
-        _make_folder(path.parent)  # so that a folder that cannot be written is noticed before the work is done
+        make_folder(path.parent)  # so that a folder that cannot be written is noticed before the work is done
     arrays = make()
     try:
         _write(path, arrays)
@@ -76,21 +73,8 @@ def _read(path: Path, layout: Layout) -> Arrays:
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    _make_folder(path.parent)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            np.savez(file, **{"sha256": np.array(digest(arrays)), **arrays}, allow_pickle=False)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unwritable(str(error)) from error
+    with beside(path) as file:
+        np.savez(file, **{"sha256": np.array(digest(arrays)), **arrays}, allow_pickle=False)
 
 
 def _first_line(error: BaseException) -> str:

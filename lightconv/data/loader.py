@@ -27,6 +27,8 @@ class BatchLoader:
         seed: what the order depends on, together with the epoch.
         rank: the number of this process.
         world_size: the number of processes.
+        pin_memory: whether to gather batches in page-locked memory, from where a GPU fetches them while the CPU
+            goes on (``batch.to(device, non_blocking=True)``).
 
     Raises:
         ValueError: if the tensors differ in length, or a number is out of range.
@@ -44,6 +46,7 @@ class BatchLoader:
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        pin_memory: bool = False,
     ) -> None:
         lengths = {len(tensor) for tensor in tensors}
         if len(lengths) != 1:
@@ -58,6 +61,7 @@ class BatchLoader:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
+        self.pin_memory = pin_memory
         self.epoch = 0
 
     batch_sampler = None  # Lightning looks for it where there is a sampler
@@ -91,4 +95,9 @@ class BatchLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches."""
         for index in self.indices().split(self.batch_size):
-            yield tuple(tensor[index] for tensor in self.tensors)
+            yield tuple(self._gather(tensor, index) for tensor in self.tensors)
+
+    def _gather(self, tensor: Tensor, index: Tensor) -> Tensor:
+        # PyTorch gives a page-locked block to somebody else only when the copies out of it are done.
+        out = torch.empty((len(index), *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=self.pin_memory)
+        return torch.index_select(tensor, 0, index, out=out)

@@ -1,16 +1,18 @@
 """What all our data modules share: a data set in memory, its splits and its loaders."""
 
+import math
 import os
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from lightconv.data.cache import Arrays, Unwritable
+from lightconv.data.cache import Arrays
+from lightconv.data.files import Unwritable
 from lightconv.data.loader import BatchLoader
 from lightconv.data.splits import stratified_split
 from lightconv.errors import UsageError
@@ -36,7 +38,7 @@ class InMemoryData(LightningDataModule):
         UsageError: if a number is out of its range, or ``root`` cannot be written.
     """
 
-    class_names: ClassVar[tuple[str, ...]]
+    class_names: tuple[str, ...]
 
     def __init__(
         self,
@@ -71,10 +73,16 @@ class InMemoryData(LightningDataModule):
         Images and signals have a channel axis: (N, 1, *size).
         """
 
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The data set's name for people."""
+
     def describe(self) -> dict[str, Any]:
-        """What identifies the data: class, splits and seed, in values that any file format can hold."""
+        """What identifies the data: class, title, splits and seed, in values that any file format can hold."""
         return {
             "name": type(self).__name__,
+            "title": self.title,
             "fraction": self.fraction,
             "val_split": self.val_split,
             "seed": self.seed,
@@ -106,6 +114,18 @@ class InMemoryData(LightningDataModule):
             self.setup("test" if name == "test" else "fit")
         return self._parts[name]
 
+    def statistics(self) -> tuple[float, float]:
+        """Mean and standard deviation (of the sample: divided by n - 1) of the training part's values."""
+        x, _ = self.part("train")
+        if x.dtype != torch.uint8:
+            values = x.to(torch.float64)
+            return float(values.mean()), float(values.std())
+        # Exact, and without a copy of all pictures in a wider type.
+        counts = sum(np.bincount(some.ravel(), minlength=256) for some in np.array_split(x.numpy(), 64))
+        shades, count = np.arange(256), x.numel()
+        mean = float(counts @ shades) / count
+        return mean, math.sqrt(float(counts @ (shades - mean) ** 2) / max(1, count - 1))
+
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches (x, y) of the training part."""
         return self._loader("train", shuffle=True)
@@ -136,6 +156,7 @@ class InMemoryData(LightningDataModule):
             seed=self.seed,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
+            pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )
 
     def _load(self) -> Arrays:

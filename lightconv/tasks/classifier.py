@@ -111,11 +111,10 @@ class Classifier(LightningModule):
     def setup(self, stage: str) -> None:
         """Take mean and standard deviation from the training part; a checkpoint's replace them."""
         data: Any = getattr(self.trainer, "datamodule", None)
-        if stage == "fit" and hasattr(data, "part"):
-            x, _ = data.part("train")
-            x = x.to(torch.float64)
-            self.input_mean.fill_(x.mean())
-            self.input_std.fill_(x.std())
+        if stage == "fit" and hasattr(data, "statistics"):
+            mean, std = data.statistics()
+            self.input_mean.fill_(mean)
+            self.input_std.fill_(std)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross entropy of a batch."""

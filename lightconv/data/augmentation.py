@@ -1,0 +1,94 @@
+"""Small random displacements of pictures, a whole batch at a time."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightconv.errors import UsageError
+
+
+class Augmentation:
+    """Shifts, turns and scales each picture of a batch by amounts of its own; what comes in from outside is zero.
+
+    Shifts are whole pixels, so that a shift alone leaves every value as it is. With rotation or scaling a pixel is
+    read where it comes from, ``centre + R (position - centre) / s + shift``, and interpolated bilinearly.
+
+    Args:
+        shift: greatest shift along each axis, in pixels.
+        rotation: greatest angle either way, in degrees.
+        scaling: greatest relative change of size either way, 0 <= scaling < 1.
+
+    Raises:
+        UsageError: if a number is out of its range.
+
+    >>> picture = torch.eye(3).reshape(1, 1, 3, 3)
+    >>> Augmentation()(picture, np.random.default_rng(0)) is picture
+    True
+    """
+
+    def __init__(self, shift: int = 0, rotation: float = 0.0, scaling: float = 0.0) -> None:
+        if shift < 0:
+            raise UsageError(f"Expected `shift` to be 0 or more pixels, but got {shift}.")
+        if not 0 <= rotation <= 180:
+            raise UsageError(f"Expected `rotation` to lie in 0 <= rotation <= 180 degrees, but got {rotation}.")
+        if not 0 <= scaling < 1:
+            raise UsageError(f"Expected `scaling` to lie in 0 <= scaling < 1, but got {scaling}.")
+        self.shift = shift
+        self.rotation = rotation
+        self.scaling = scaling
+
+    def __bool__(self) -> bool:
+        """Whether it does anything."""
+        return bool(self.shift or self.rotation or self.scaling)
+
+    def __call__(self, x: Tensor, random: np.random.Generator) -> Tensor:
+        """Pictures (N, C, H, W) of any dtype, displaced, on their device and in their dtype."""
+        count, device = len(x), x.device
+        if not self or not count:
+            return x
+        shift = torch.from_numpy(random.integers(-self.shift, self.shift + 1, (2, count))).to(device)
+        if not (self.rotation or self.scaling):
+            return _shifted(x, shift)
+        angle = random.uniform(-self.rotation, self.rotation, count) * (math.pi / 180)
+        scale = random.uniform(1 - self.scaling, 1 + self.scaling, count)
+        turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)]) / scale
+        return _displaced(x, torch.from_numpy(turn.astype(np.float32)).to(device), shift)
+
+
+def _shifted(x: Tensor, shift: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    rows = _axis(height, x.device) + shift[0][:, None]
+    columns = _axis(width, x.device) + shift[1][:, None]
+    return _pixels(x, rows[:, :, None], columns[:, None, :])
+
+
+def _displaced(x: Tensor, turn: Tensor, shift: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    up, right = (height - 1) / 2, (width - 1) / 2
+    down = _axis(height, x.device)[:, None] - up
+    along = _axis(width, x.device)[None, :] - right
+    (a, b, c, d), (dy, dx) = turn[:, :, None, None], shift[:, :, None, None]
+    rows = a * down + b * along + (up + dy)
+    columns = c * down + d * along + (right + dx)
+    top, left = rows.floor(), columns.floor()
+    below, beyond = (rows - top)[:, None], (columns - left)[:, None]
+    i, j = top.long(), left.long()
+    upper = torch.lerp(_pixels(x, i, j).float(), _pixels(x, i, j + 1).float(), beyond)
+    lower = torch.lerp(_pixels(x, i + 1, j).float(), _pixels(x, i + 1, j + 1).float(), beyond)
+    result = torch.lerp(upper, lower, below)
+    return result.to(x.dtype) if x.is_floating_point() else result.round().to(x.dtype)
+
+
+def _pixels(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Picture n at rows[n] and columns[n], both broadcast to (N, H, W); zero outside."""
+    count, channels, height, width = x.shape
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    places = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
+    places = places.reshape(count, 1, -1).expand(-1, channels, -1)
+    return (x.reshape(count, channels, -1).gather(2, places)).reshape(x.shape) * inside[:, None]
+
+
+def _axis(size: int, device: torch.device) -> Tensor:
+    return torch.arange(size, device=device)

@@ -1,0 +1,95 @@
+"""Reading the published pickle of MNIST-1D without running what else a pickle may hold."""
+
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightconv.data.idx import Damaged
+
+_CODES = {"f4", "f8", "i4", "i8"}
+
+
+def read_frozen(path: Path, limit: int = 1 << 28) -> Any:
+    """What a pickle holds, if that is NumPy arrays of numbers in dictionaries, lists and the like.
+
+    A pickle is a program. Of the names that it may ask for, the three that arrays are made of are answered with
+    stand-ins of our own, which take numbers only; every other name is refused before it is imported.
+
+    Args:
+        path: the file.
+        limit: its bytes, at most.
+
+    Raises:
+        Damaged: if it is larger, is cut short, or asks for anything else.
+        OSError: if it cannot be read.
+    """
+    if (size := path.stat().st_size) > limit:
+        raise Damaged(f"it has {size:,} bytes, more than the {limit:,} that are allowed")
+    with path.open("rb") as file:
+        try:
+            return _arrays(_Unpickler(file).load())
+        except (pickle.UnpicklingError, Damaged) as error:
+            raise Damaged(str(error)) from error
+        except Exception as error:
+            # A broken pickle is a broken program: there are as many exceptions as instructions.
+            raise Damaged(f"it is not a pickle of arrays ({type(error).__name__}: {error})") from error
+
+
+class _DType:
+    """Stands in for numpy.dtype."""
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
+        if code not in _CODES:
+            raise Damaged(f"it holds an array of type {code!r:.40}")
+        self.code = code
+        self.order = "<"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] not in ("<", ">"):
+            raise Damaged("it holds an array of an odd type")
+        self.order = state[1]
+
+
+class _Array:
+    """Stands in for numpy.ndarray, under construction."""
+
+    value: np.ndarray
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, transposed, content = state
+        if not isinstance(dtype, _DType) or not isinstance(content, bytes):
+            raise Damaged("it holds an array that is not of numbers")
+        kind = np.dtype(dtype.order + dtype.code)
+        if math.prod(shape) * kind.itemsize != len(content):
+            raise Damaged(f"it holds an array of shape {shape} in {len(content):,} bytes")
+        self.value = np.frombuffer(bytearray(content), kind).reshape(shape, order="F" if transposed else "C")
+
+
+def _begin(*_: Any) -> _Array:
+    return _Array()
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        # NumPy 2 renamed numpy.core to numpy._core.
+        known = {"numpy.ndarray": _Array, "numpy.dtype": _DType, "numpy.core.multiarray._reconstruct": _begin}
+        full = f"{module}.{name}".replace("numpy._core.", "numpy.core.")
+        if full not in known:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs")
+        return known[full]
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError("it refers to objects outside")
+
+
+def _arrays(thing: Any) -> Any:
+    if isinstance(thing, _Array):
+        return thing.value
+    if isinstance(thing, dict):
+        return {key: _arrays(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return type(thing)(_arrays(value) for value in thing)
+    return thing

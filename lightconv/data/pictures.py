@@ -1,0 +1,56 @@
+"""What the data modules of pictures share: augmentation of the training batches."""
+
+from typing import Any
+
+import numpy as np
+
+from lightconv.data.augmentation import Augmentation
+from lightconv.data.module import InMemoryData, Part
+
+
+class PictureData(InMemoryData):
+    """Base of the data modules whose samples are pictures, uint8 (N, 1, H, W).
+
+    Training batches are augmented on the device, after they have been moved there. The amounts are a function of
+    (seed, epoch, batch, process), so that a resumed run repeats them.
+
+    Args:
+        root: folder of the data; by default ``$LIGHTCONV_DATA``, else ``data``.
+        batch_size: pictures a batch (and process).
+        val_split: share of the training pictures held out for validation, 0 <= val_split < 1.
+        fraction: share of the training pictures used at all, 0 < fraction <= 1.
+        seed: decides the fraction, the split, and (with the epoch) the order and augmentation of the batches.
+        shift: training pictures are shifted by up to so many pixels.
+        rotation: training pictures are turned by up to so many degrees.
+        scaling: training pictures are enlarged or reduced by up to this share.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        batch_size: int = 64,
+        val_split: float = 0.1,
+        fraction: float = 1.0,
+        seed: int = 0,
+        shift: int = 0,
+        rotation: float = 0.0,
+        scaling: float = 0.0,
+    ) -> None:
+        super().__init__(root, batch_size, val_split, fraction, seed)
+        self.augmentation = Augmentation(shift, rotation, scaling)
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies the data."""
+        augmentation = self.augmentation
+        facts = {name: getattr(augmentation, name) for name in ("shift", "rotation", "scaling")}
+        return {**super().describe(), **{name: amount for name, amount in facts.items() if amount}}
+
+    def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
+        """Augment a batch in training; Lightning calls it when the batch is on its device."""
+        trainer = self.trainer
+        if not self.augmentation or trainer is None or not trainer.training:
+            return batch
+        number = trainer.fit_loop.epoch_loop.batch_idx + 1  # Lightning counts the batch after it has moved it
+        random = np.random.default_rng([self.seed, trainer.current_epoch, number, trainer.global_rank])
+        x, y = batch
+        return self.augmentation(x, random), y
