@@ -267,7 +267,8 @@ class RunRecord(SaveConfigCallback):
             config.ckpt_path = config.weights_only = None  # the file shall repeat the run, not go on with it
         path = self.folder.path / CONFIG
         beside = path.with_name(f"{CONFIG}.part")
-        self.parser.save(config, str(beside), skip_none=False, overwrite=True, multifile=False)
+        # The fourth argument says that null is written too; its name depends on jsonargparse's version.
+        self.parser.save(config, str(beside), "parser_mode", False, overwrite=True, multifile=False)
         beside.replace(path)
         self.already_saved = True
 

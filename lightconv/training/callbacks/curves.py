@@ -18,8 +18,8 @@ _INK, _FAINT = "#333333", "#dddddd"
 class Curves(History):
     """Draws ``curves.png`` when training ends, even by an error: loss and error per epoch, training and validation.
 
-    Metrics are found by their names ``train_loss``, ``val_loss``, ``train_accuracy`` and ``val_accuracy``
-    (accuracies from 0 to 1); what is not logged is not drawn.
+    Error is 1 - accuracy, in per cent; both axes are logarithmic. Metrics are found by their names ``train_loss``,
+    ``val_loss``, ``train_accuracy`` and ``val_accuracy`` (accuracies from 0 to 1); what is not logged is not drawn.
 
     Args:
         path: of the picture; by default ``curves.png`` in the Trainer's ``log_dir``.
@@ -92,11 +92,12 @@ def _dress(axes: "Axes", what: str) -> None:
     axes.set_xlabel("epoch", color=_INK)
     axes.set_title(what, color=_INK, fontsize=10, loc="left")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    # Logarithmic: on a linear axis the first epochs hide all others. A zero drops below the axis.
-    axes.set_yscale("log", nonpositive="clip")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    if axes.lines and axes.dataLim.ymax > 0:
+        # Logarithmic: on a linear axis the first epochs hide all others. A zero drops below the axis.
+        axes.set_yscale("log", nonpositive="clip")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(colors=_INK, labelsize=9)
     axes.grid(color=_FAINT, linewidth=0.7)
     axes.set_axisbelow(True)

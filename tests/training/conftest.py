@@ -1,0 +1,53 @@
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lightconv.cli import main
+from lightconv.data import MNIST1DData
+
+SMALL = ["--model.network", "tiny", "--trainer.accelerator", "cpu", "--data.fraction", "0.25"]
+
+
+@pytest.fixture(autouse=True)
+def process_as_before() -> Iterator[None]:
+    """Training sets the number of threads and remembers the seed in the environment."""
+    threads, seed = torch.get_num_threads(), os.environ.get("PL_GLOBAL_SEED")
+    yield
+    torch.set_num_threads(threads)
+    os.environ.pop("PL_GLOBAL_SEED", None)
+    if seed is not None:
+        os.environ["PL_GLOBAL_SEED"] = seed
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which MNIST-1D is cached."""
+    folder = tmp_path_factory.mktemp("data")
+    MNIST1DData(root=str(folder)).prepare_data()
+    return folder
+
+
+@pytest.fixture
+def command(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a command with a shipped configuration on little data; returns the exit status."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIGHTCONV_DATA", str(root))
+
+    def run(name: str, *arguments: str, config: str = "mnist1d") -> int:
+        return main([name, "--config", config, *SMALL, *arguments])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of 6 epochs."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIGHTCONV_DATA", str(root))
+        options = ["--data.fraction", "1.0", "--trainer.max_epochs", "6", "--run_dir", str(folder)]
+        assert main(["fit", "--config", "mnist1d", *SMALL, *options]) == 0
+    return folder
