@@ -25,7 +25,7 @@ from lightconv.functional.geometry import (
     tiles,
     to_sizes,
 )
-from lightconv.functional.max_pooling import max_pool_spread, max_pool_winners
+from lightconv.functional.max_pooling import max_pool_collect, max_pool_spread, max_pool_winners
 
 __all__ = ["conv_max_pool_relu"]
 
@@ -88,33 +88,156 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 def _gradient(ctx: Any, g: Tensor | None, _: Any) -> tuple[Any, ...]:
     x, w, y, won = ctx.saved_tensors
-    stride, pads, dilation, groups, pool = ctx.geometry
     grads: list[Any] = [None] * 8
     if g is None:
         return tuple(grads)
-    g = torch.where(y <= 0, 0, g)
-    kernel = tuple(w.shape[2:])
-    size = conv_output_size(tuple(x.shape[2:]), kernel, stride, pads, dilation)
-    spread = max_pool_spread(g, won, size, pool, pool, _NO_PADS, _ONES)
     if ctx.needs_input_grad[0]:
-        rest = output_padding_for(tuple(x.shape[2:]), size, kernel, stride, pads, dilation)
-        grads[0] = conv_transpose(spread, w, None, stride, pads, dilation, groups, rest)
-    if ctx.needs_input_grad[1]:
-        grads[1] = conv_weight(x, spread, kernel, stride, pads, dilation, groups)
-    if ctx.needs_input_grad[2]:
-        grads[2] = bias_gradient(g)
-    return tuple(grads)
+        grads[0] = _input_operation(g, w, y, won, tuple(x.shape[2:]), *ctx.geometry)
+    if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
+        grads[1], grads[2] = _weight_operation(x, g, y, won, tuple(w.shape[2:]), *ctx.geometry)
+    return tuple(g if needed else None for g, needed in zip(grads, ctx.needs_input_grad, strict=True))
 
+
+_GEOMETRY = "SymInt[] stride, SymInt[] pads, SymInt[] dilation, SymInt groups, SymInt[] pool"
 
 _operation: Operation = Operation(
     "conv_max_pool_relu",
-    "(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] pads, SymInt[] dilation, SymInt groups, "
-    "SymInt[] pool) -> (Tensor, Tensor)",
+    f"(Tensor input, Tensor weight, Tensor? bias, {_GEOMETRY}) -> (Tensor, Tensor)",
     definition=_definition,
     shape=_shape,
     run=_run,
     save=_save,
     gradient=_gradient,
+)
+
+
+# --- the gradient: only the winners of windows that ReLU lets through have one ------------------------------------
+
+
+def _conv_gradient_of(g: Tensor, y: Tensor, won: Tensor, size: Sizes, pool: Sizes) -> Tensor:
+    """The gradient of the convolution's output, of spatial `size`."""
+    return max_pool_spread(torch.where(y <= 0, 0, g), won, size, pool, pool, _NO_PADS, _ONES)
+
+
+def _input_definition(
+    g: Tensor,
+    w: Tensor,
+    y: Tensor,
+    won: Tensor,
+    size: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    pool: Sizes,
+) -> Tensor:
+    kernel = tuple(w.shape[2:])
+    out = conv_output_size(size, kernel, stride, pads, dilation)
+    rest = output_padding_for(size, out, kernel, stride, pads, dilation)
+    return conv_transpose(_conv_gradient_of(g, y, won, out, pool), w, None, stride, pads, dilation, groups, rest)
+
+
+def _input_shape(
+    g: Tensor,
+    w: Tensor,
+    y: Tensor,
+    won: Tensor,
+    size: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    pool: Sizes,
+) -> Tensor:
+    x = g.new_empty((g.shape[0], w.shape[1] * groups, *size))
+    return x.contiguous(memory_format=memory_format(g, w))
+
+
+def _weight_definition(
+    x: Tensor,
+    g: Tensor,
+    y: Tensor,
+    won: Tensor,
+    kernel: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    pool: Sizes,
+) -> tuple[Tensor, Tensor]:
+    out = conv_output_size(tuple(x.shape[2:]), kernel, stride, pads, dilation)
+    spread = _conv_gradient_of(g, y, won, out, pool)
+    return conv_weight(x, spread, kernel, stride, pads, dilation, groups), bias_gradient(torch.where(y <= 0, 0, g))
+
+
+def _weight_shape(
+    x: Tensor,
+    g: Tensor,
+    y: Tensor,
+    won: Tensor,
+    kernel: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    groups: int,
+    pool: Sizes,
+) -> tuple[Tensor, Tensor]:
+    return x.new_empty((g.shape[1], x.shape[1] // groups, *kernel)), x.new_empty((g.shape[1],))
+
+
+def _save_four(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    *tensors, ctx.sizes, stride, pads, dilation, groups, pool = inputs
+    ctx.save_for_backward(*tensors)
+    ctx.geometry = stride, pads, dilation, groups, pool
+    ctx.set_materialize_grads(False)
+
+
+def _through(x: Tensor, w: Tensor, b: Tensor | None, y: Tensor, won: Tensor, geometry: tuple[Any, ...]) -> Tensor:
+    """The block of (x, w, b) with the choices that were made for (y, won): the adjoint of its gradient."""
+    stride, pads, dilation, groups, pool = geometry
+    h = max_pool_collect(conv(x, w, b, stride, pads, dilation, groups), won, pool, pool, _NO_PADS, _ONES)
+    return torch.where(y <= 0, 0, h)
+
+
+def _input_gradient(ctx: Any, h: Tensor | None) -> tuple[Any, ...]:
+    g, w, y, won = ctx.saved_tensors
+    grads: list[Any] = [None] * 10
+    if h is not None and ctx.needs_input_grad[0]:
+        grads[0] = _through(h, w, None, y, won, ctx.geometry)
+    if h is not None and ctx.needs_input_grad[1]:
+        grads[1] = _weight_operation(h, g, y, won, tuple(w.shape[2:]), *ctx.geometry)[0]
+    return tuple(grads)
+
+
+def _weight_gradient(ctx: Any, h: Tensor | None, b: Tensor | None) -> tuple[Any, ...]:
+    x, g, y, won = ctx.saved_tensors
+    grads: list[Any] = [None] * 10
+    if h is not None and ctx.needs_input_grad[0]:
+        grads[0] = _input_operation(g, h, y, won, tuple(x.shape[2:]), *ctx.geometry)
+    if ctx.needs_input_grad[1]:
+        if h is not None:
+            grads[1] = _through(x, h, b, y, won, ctx.geometry)
+        elif b is not None:
+            grads[1] = torch.where(y <= 0, 0, b.reshape(-1, 1, 1))
+    return tuple(grads)
+
+
+_input_operation: Operation = Operation(
+    "conv_max_pool_relu_input",
+    f"(Tensor grad, Tensor weight, Tensor output, Tensor winners, SymInt[] size, {_GEOMETRY}) -> Tensor",
+    definition=_input_definition,
+    shape=_input_shape,
+    save=_save_four,
+    gradient=_input_gradient,
+)
+
+_weight_operation: Operation = Operation(
+    "conv_max_pool_relu_weight",
+    f"(Tensor input, Tensor grad, Tensor output, Tensor winners, SymInt[] kernel, {_GEOMETRY}) -> (Tensor, Tensor)",
+    definition=_weight_definition,
+    shape=_weight_shape,
+    save=_save_four,
+    gradient=_weight_gradient,
 )
 
 

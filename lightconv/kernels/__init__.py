@@ -8,13 +8,16 @@ no kernel for a case, the definition runs. Results do not depend on the number o
 from collections.abc import Callable
 from typing import Any
 
-from lightconv.kernels import conv
+from lightconv.kernels import blocks, conv
 from lightconv.kernels.library import functions
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "conv": conv.conv,
     "conv_transpose": conv.conv_transpose,
     "conv_weight": conv.conv_weight,
+    "conv_max_pool_relu": blocks.conv_max_pool_relu,
+    "conv_max_pool_relu_input": blocks.conv_max_pool_relu_input,
+    "conv_max_pool_relu_weight": blocks.conv_max_pool_relu_weight,
 }
 """By operation: a function of the operation's arguments that returns its result, or None if it has no kernel."""
 

@@ -19,7 +19,14 @@ ENVIRONMENT = "LIGHTCONV_KERNELS"
 
 Function = Callable[..., None]
 # pointers that each function takes
-_ARGUMENTS = {"conv": 5, "conv_transpose": 5, "conv_weight": 4, "conv_max_pool_relu": 6}
+_ARGUMENTS = {
+    "conv": 5,
+    "conv_transpose": 5,
+    "conv_weight": 4,
+    "conv_max_pool_relu": 6,
+    "block_input": 6,
+    "block_weight": 7,
+}
 
 
 class Library:

@@ -48,7 +48,7 @@ void describe(const ConvGeometry& g, index_t* lists, Convolution& job) {
 }
 
 void conv_forward(const ConvGeometry& g, const float* x, const float* w, const float* bias, float* y,
-                  uint8_t* places) {
+                  int8_t* places) {
     Convolution job;
     describe(g, scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2])), job);
     job.x = x, job.w = w, job.bias = bias, job.y = y, job.places = places;

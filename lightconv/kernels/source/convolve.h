@@ -36,12 +36,9 @@ struct Convolution {
     const float* bias;
     float* y;
     index_t y_stride[5];
-    uint8_t* places;  // as y; null if not wanted
+    int8_t* places;  // as y, the number of each pooling window's winner; null if not wanted
     index_t threads;
 };
-
-// The pooled window's winner, or this if ReLU lets nothing through.
-const int DEAD = 255;
 
 // How the packed input is laid out along one axis, for `count` outputs.
 struct Packing {
@@ -219,7 +216,7 @@ struct Tile {
     float* partial;     // sums so far, where the input does not come all at once
     bool first, last;
     float* y;
-    uint8_t* places;
+    int8_t* places;
     index_t channel_stride;
     Rows at;
 };
@@ -258,9 +255,8 @@ void pooled_tile(const Tile& t, index_t q) {
             best = choose(better, total[f][c], best);
             place = choose(better, ints{} + f, place);
         }
-        const ints dead = best <= floats{};
-        value[0][c] = choose(dead, floats{}, best);
-        places[0][c] = choose(dead, ints{} + DEAD, place);
+        value[0][c] = choose(best <= floats{}, floats{}, best);
+        places[0][c] = place;
     }
     put(t.y, t.channel_stride, t.at, q, value);
     if (t.places) put(t.places, t.channel_stride, t.at, q, places);

@@ -1,5 +1,5 @@
 // Entry points. Each instruction set is one compilation of this file, its functions named after it.
-#include "weight.h"
+#include "block.h"
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
@@ -10,7 +10,7 @@ EXPORT(conv)(const ConvGeometry* g, const float* x, const float* w, const float*
 }
 
 EXPORT(conv_max_pool_relu)(const ConvGeometry* g, const float* x, const float* w, const float* bias, float* y,
-                           uint8_t* places) {
+                           int8_t* places) {
     conv_forward(*g, x, w, bias, y, places);
 }
 
@@ -19,3 +19,14 @@ EXPORT(conv_transpose)(const ConvGeometry* g, const float* y, const float* w, co
 }
 
 EXPORT(conv_weight)(const ConvGeometry* g, const float* x, const float* y, float* w) { conv_weight(*g, x, y, w); }
+
+// `y` and `places` are the block's results; `g`, the gradient, lies as they do, in row order.
+EXPORT(block_weight)(const ConvGeometry* geometry, const float* x, const float* g, const float* y,
+                     const int8_t* places, float* w, float* bias) {
+    block_weight(*geometry, x, Pooled{g, y, places}, w, bias);
+}
+
+EXPORT(block_input)(const ConvGeometry* geometry, const float* g, const float* y, const int8_t* places,
+                    const float* w, float* x) {
+    block_input(*geometry, Pooled{g, y, places}, w, x);
+}

@@ -28,16 +28,19 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
+// Keeps the compiler from deriving a pointer anew wherever it is used: neighbours are then reached by displacement.
+#define KEEP(pointer) __asm__("" : "+r"(pointer))
+
 typedef int64_t index_t;
 typedef float floats __attribute__((vector_size(LANES * 4)));
 typedef float floats_anywhere __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 typedef int32_t ints __attribute__((vector_size(LANES * 4)));
-typedef uint8_t bytes __attribute__((vector_size(LANES)));
-typedef uint8_t bytes_anywhere __attribute__((vector_size(LANES), aligned(1), may_alias));
+typedef int8_t bytes __attribute__((vector_size(LANES)));
+typedef int8_t bytes_anywhere __attribute__((vector_size(LANES), aligned(1), may_alias));
 
 INLINE floats load(const float* p) { return *(const floats_anywhere*)p; }
 INLINE void store(float* p, floats v) { *(floats_anywhere*)p = v; }
-INLINE void store(uint8_t* p, ints v) { *(bytes_anywhere*)p = __builtin_convertvector(v, bytes); }
+INLINE void store(int8_t* p, ints v) { *(bytes_anywhere*)p = __builtin_convertvector(v, bytes); }
 INLINE floats all(float value) { return value - floats{}; }
 INLINE floats choose(ints mask, floats a, floats b) { return mask ? a : b; }
 INLINE ints choose(ints mask, ints a, ints b) { return mask ? a : b; }
