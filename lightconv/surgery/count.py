@@ -98,6 +98,8 @@ def milliseconds(models: list[nn.Module], inputs: tuple[Any, ...], rounds: int =
             for model, taken in zip(models, times, strict=True):
                 start = time.perf_counter()
                 model(*inputs)
+                if torch.cuda.is_available():
+                    torch.cuda.synchronize()
                 if turn:  # the first is a warm-up
                     taken.append(1e3 * (time.perf_counter() - start))
     return [sorted(taken)[len(taken) // 2] for taken in times]

@@ -138,7 +138,9 @@ def _copy(model: Any) -> Any:
 def _changes(model: nn.Module, known: Flow, sizes: dict[str, tuple[int, ...]], done: Fusion) -> dict[int, nn.Module]:
     """What to put in the place of each layer that is merged, by its id."""
     modules = dict(model.named_modules())
-    done.left.update(known.unknown)
+    for name, reason in known.unknown.items():
+        if any(conv_like(m) or norm_like(m) for m in modules[name].modules()):
+            done.left[name] = reason
     following, led = {}, set()
     for link in known.links:
         first, second = modules[link.first], modules[link.second]
@@ -293,17 +295,17 @@ def _folded(conv: Any, norm: Any) -> nn.Module | str:
     if len(places) != 1 or norm.num_features != conv.out_channels or spatial(norm) not in (None, spatial(conv)):
         return f"{type(norm).__name__} does not fit {type(conv).__name__}"
     scale, shift = norm_affine(norm, torch.float64)
-    weight = conv.weight.detach().double()
+    weight = conv.weight.detach().to("cpu", torch.float64)
     ones = (1,) * len(conv.kernel_size)
     if conv.transposed:
         by_group = weight.reshape(conv.groups, -1, *weight.shape[1:])
         weight = (by_group * scale.reshape(conv.groups, 1, -1, *ones)).reshape(weight.shape)
     else:
         weight = weight * scale.reshape(-1, 1, *ones)
-    bias = shift if conv.bias is None else shift + scale * conv.bias.detach().double()
+    bias = shift if conv.bias is None else shift + scale * conv.bias.detach().to("cpu", torch.float64)
     result = _copy(conv)
     for name, value in (("weight", weight), ("bias", bias)):
-        value = value.to(conv.weight.dtype).contiguous(
+        value = value.to(conv.weight).contiguous(
             memory_format=memory_format(conv.weight) if value.dim() > 1 else torch.contiguous_format
         )
         result._parameters[name] = nn.Parameter(value, conv.weight.requires_grad)

@@ -80,6 +80,8 @@ def refusal(module: nn.Module) -> str:
     name = type(module).__name__
     if any(is_lazy(p) for p in module.parameters()):
         return f"{name} has parameters that are not initialised; run it once"
+    if any(p.is_meta for p in module.parameters()):
+        return f"{name} has parameters on the meta device, which have no values"
     if conv_like(module):
         return ""
     if norm_like(module):
@@ -102,7 +104,7 @@ def spatial(module: nn.Module) -> int | None:
 
 
 def linear(module: nn.Module, channels: int, axes: int, dtype: torch.dtype) -> Linear:
-    """The form of a layer that `refusal` has nothing against; weights in `dtype`, detached.
+    """The form of a layer that `refusal` has nothing against; weights in `dtype`, detached, on the CPU.
 
     Args:
         channels: channels of its input, where the layer does not say.
@@ -123,12 +125,12 @@ def linear(module: nn.Module, channels: int, axes: int, dtype: torch.dtype) -> L
 
 def norm_affine(norm: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Batch normalisation in evaluation mode as scale * x + shift, for each channel."""
-    mean, variance = norm.running_mean.detach().to(dtype), norm.running_var.detach().to(dtype)
+    mean, variance = (value.detach().to("cpu", dtype) for value in (norm.running_mean, norm.running_var))
     scale = torch.rsqrt(variance + norm.eps)
     if norm.weight is not None:
-        scale = scale * norm.weight.detach().to(dtype)
+        scale = scale * norm.weight.detach().to("cpu", dtype)
     shift = -mean * scale
-    return scale, shift if norm.bias is None else shift + norm.bias.detach().to(dtype)
+    return scale, shift if norm.bias is None else shift + norm.bias.detach().to("cpu", dtype)
 
 
 def _reading(kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> tuple[Axis, ...]:
@@ -146,8 +148,8 @@ def _reading(kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> tupl
 
 def _of_conv(module: Any, dtype: torch.dtype) -> Linear:
     kernel, stride, dilation, groups = module.kernel_size, module.stride, module.dilation, module.groups
-    weight = module.weight.detach().to(dtype)
-    bias = None if module.bias is None else module.bias.detach().to(dtype)
+    weight = module.weight.detach().to("cpu", dtype)
+    bias = None if module.bias is None else module.bias.detach().to("cpu", dtype)
     if not module.transposed:
         pads = conv_pads(module.padding, kernel, stride, dilation)
         mode = module.padding_mode if any(pads) else "zeros"

@@ -159,7 +159,7 @@ class ConvOperator:
         return sparse if layout is torch.sparse_coo else sparse.to_sparse_csc()
 
     def linear_operator(self) -> Any:
-        """The same as a scipy.sparse.linalg.LinearOperator, for scipy's solvers (on the CPU, without gradients)."""
+        """The same as a scipy.sparse.linalg.LinearOperator, for scipy's solvers (without gradients)."""
         from scipy.sparse.linalg import LinearOperator
 
         dtype = _numpy_dtype(self.weight)
@@ -167,7 +167,8 @@ class ConvOperator:
         def over(function: Any) -> Any:
             def apply(array: Any) -> Any:
                 with torch.no_grad():
-                    return function(torch.as_tensor(array, dtype=self.weight.dtype)).numpy()
+                    x = torch.as_tensor(array, dtype=self.weight.dtype, device=self.weight.device)
+                    return function(x).cpu().resolve_conj().numpy()
 
             return apply
 

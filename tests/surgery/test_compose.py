@@ -255,6 +255,7 @@ REFUSED = [
     (nn.Conv1d(1, 1, 3), nn.BatchNorm1d(1, track_running_stats=False).eval(), "keeps no running statistics"),
     (nn.Conv2d(1, 1, 3), nn.BatchNorm1d(1).eval(), "same number of spatial axes"),
     (nn.LazyConv1d(1, 3), nn.Conv1d(1, 1, 3), "not initialised; run it once"),
+    (nn.Conv1d(1, 1, 3, device="meta"), nn.Conv1d(1, 1, 3, device="meta"), "on the meta device"),
     (nn.AvgPool1d(2), nn.AvgPool1d(2), "Expected a convolution among the two"),
     (nn.Conv1d(1, 1, 3), nn.AvgPool1d(3, padding=1, count_include_pad=False), "divides by other numbers at the border"),
     (nn.Conv1d(1, 1, 3), nn.AvgPool1d(3, ceil_mode=True), "divides by other numbers at the border"),

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from whole_models import MODELS, make, unlike_new
@@ -419,6 +422,83 @@ def test_subclasses_and_single_layers() -> None:
     assert lightconv.fuse(conv).weight is conv.weight
 
 
+class Program(nn.Module):
+    """Layers applied in an order that was drawn: each step reads an earlier result, or adds two."""
+
+    def __init__(self, layers: list[nn.Module], steps: list[tuple[int, int, int]]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.steps = steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        known = [x]
+        for layer, one, other in self.steps:
+            one, other = one % len(known), other % len(known)
+            y = known[-1 - one] if layer < 0 else self.layers[layer](known[-1 - one])
+            known.append(y + known[-1 - other] if layer < 0 else y)
+        return known[-1]
+
+
+KINDS: list[Callable[[], nn.Module]] = [
+    lambda: nn.Conv2d(2, 2, 3, padding=1),
+    lambda: nn.Conv2d(2, 2, 1, bias=False),
+    lambda: nn.ConvTranspose2d(2, 2, 3, padding=1),
+    lambda: nn.BatchNorm2d(2),
+    lambda: nn.BatchNorm2d(2),
+    lambda: nn.AvgPool2d(3, 1, 1),
+    lambda: nn.ReLU(),
+    lambda: nn.Dropout2d(),
+    lambda: nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.BatchNorm2d(2)),
+    lambda: lightconv.nn.Conv2d(2, 2, 3, padding=1, groups=2),
+]
+
+
+@st.composite
+def programs(draw: DrawFn) -> Program:
+    torch.manual_seed(draw(st.integers(0, 99)))
+    layers = [draw(st.sampled_from(KINDS))() for _ in range(draw(st.integers(1, 8)))]
+    used = st.integers(-1, len(layers) - 1)
+    far = st.sampled_from((0, 0, 0, 0, 1, 2))
+    steps = [(i, draw(far), 0) for i in range(len(layers))] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(0 if steps else 1, 6))):
+        steps.insert(draw(st.integers(0, len(steps))), (draw(used), draw(far), draw(far)))
+    model = unlike_new(Program(layers, steps).double())
+    for module in layers:
+        if draw(st.integers(0, 9)) == 0:
+            module.register_forward_hook(lambda module, args, y: None)
+    return model.eval()
+
+
+def stays_equal(model: Program) -> None:
+    x = torch.randn(2, 2, 5, 5, dtype=torch.float64)
+    with lightconv.backend("aten"):
+        expected = model(x).detach()
+        seen: list[Tensor] = []
+        for module in model.layers:
+            if module._forward_hooks:
+                module.register_forward_hook(lambda module, args, y: seen.append(y))
+        model(x)
+        once = list(seen)
+        result = lightconv.fuse(model)
+        seen.clear()
+        torch.testing.assert_close(result(x), expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))
+        torch.testing.assert_close(seen, once, rtol=1e-9, atol=1e-9)
+    event(f"{kinds(result).count('Identity')} merged")
+
+
+@settings(max_examples=80)
+@given(programs())
+def test_drawn_programs_stay_equal(model: Program) -> None:
+    stays_equal(model)
+
+
+@pytest.mark.long
+@settings(max_examples=1500, derandomize=False)
+@given(programs())
+def test_many_drawn_programs_stay_equal(model: Program) -> None:
+    stays_equal(model)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_known_architectures(name: str) -> None:
     model, x = make(name)
@@ -426,7 +506,7 @@ def test_known_architectures(name: str) -> None:
     if name in ("segnet", "fcn_head"):
         model = lightconv.convert(model, report=lambda summary: None)
     result, report = fused(model)
-    expected = model(x)
+    expected = model(x).detach()
     largest = float(expected.detach().abs().max())
     torch.testing.assert_close(result(x), expected, rtol=1e-9, atol=1e-9 * largest)
     if name != "squeezenet1_1":  # without batch normalisation, and its pooling overlaps
@@ -476,3 +556,20 @@ def test_counts_are_those_of_the_literature() -> None:
     cost = lightconv.surgery.count(model.to("meta").eval(), torch.zeros(1, 3, 224, 224, device="meta"))
     assert cost.operations == pytest.approx(1.82e9, rel=0.01)
     assert cost.parameters == pytest.approx(11.69e6, rel=0.01)
+
+
+def test_dtype_memory_format_and_what_trains_are_kept() -> None:
+    model = unlike_new(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))).eval()
+    model = model.to(memory_format=torch.channels_last).to(torch.bfloat16).requires_grad_(False)
+    conv = lightconv.fuse(model)[0]
+    assert conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert (conv.weight.dtype, conv.bias.dtype) == (torch.bfloat16, torch.bfloat16)
+    assert not conv.weight.requires_grad
+    assert not conv.training
+
+
+def test_meta_tensors_stay() -> None:
+    model = nn.Sequential(nn.Conv1d(1, 2, 3), nn.BatchNorm1d(2)).to("meta").eval()
+    result, report = fused(model)
+    assert kinds(result) == ["Conv1d", "BatchNorm1d"]
+    assert "meta device" in report.left["0, 1"]
