@@ -172,7 +172,7 @@ def test_epoch_seed_makes_epochs_independent(tmp_path: Path, monkeypatch: pytest
 
 def progress(terminal: bool, folder: Path, epochs: int) -> str:
     stream = io.StringIO()
-    bar = Progress(Console(file=stream, force_terminal=terminal, width=120, highlight=False))
+    bar = Progress(Console(file=stream, force_terminal=terminal, width=80, highlight=False))
     module = Toy([epoch / 100 for epoch in range(epochs)])
     with quiet():
         trainer = trainer_for(folder, [bar], epochs, enable_checkpointing=False, enable_progress_bar=True)
@@ -183,12 +183,13 @@ def progress(terminal: bool, folder: Path, epochs: int) -> str:
 def test_progress_without_a_terminal_is_about_ten_lines(tmp_path: Path):
     lines = progress(False, tmp_path, 40).splitlines()
     assert len(lines) == 10
-    assert lines[-1] == "epoch 40/40  loss 0.025  accuracy 39.00 %"
+    assert lines[-1] == "epoch 40/40  loss 0.025  validation accuracy 39.00 %"
     assert "\x1b" not in "".join(lines)
 
 
 def test_progress_on_a_terminal_is_one_line(tmp_path: Path):
     text = progress(True, tmp_path, 4)
     assert "epoch 4/4" in text
-    assert "accuracy 3.00 %" in text
+    assert "loss 0.250  validation 3.00 %" in text
+    assert "━" * 20 in text, "there is room for the bar"
     assert text.count("\n") == 1

@@ -6,18 +6,19 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 _INTERVAL = 0.1
 _LINES = 10
+_ALL = {"loss": "train_loss", "validation loss": "val_loss", "validation accuracy": "val_accuracy"}
 
 
 class Progress(ProgressBar):
     """A bar over the whole run, with epoch, losses and validation accuracy.
 
-    On a terminal it is one line that is redrawn a few times a second, which costs next to nothing even where an
-    epoch takes a tenth of a second. Elsewhere (a log file, a pipe) it is about ten plain lines.
+    On a terminal it is one line of at most 80 characters that is redrawn a few times a second, which costs next to
+    nothing even where an epoch takes a tenth of a second. Elsewhere (a log file, a pipe) it is about ten plain lines.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -28,6 +29,7 @@ class Progress(ProgressBar):
         self._task: TaskID | None = None
         self._done = 0
         self._drawn = 0.0
+        self._what = ""
         self._text = ""
 
     def disable(self) -> None:
@@ -113,16 +115,15 @@ class Progress(ProgressBar):
         self._stop()
 
     def _start(self, what: str, total: float | None) -> None:
-        self._done, self._drawn, self._text = 0, 0.0, ""
+        self._done, self._drawn, self._what, self._text = 0, 0.0, what, ""
         if not self._enabled or not self._console.is_terminal:
             return
         self._bar = Bar(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30, complete_style="#2a6fb0", finished_style="#2a6fb0", pulse_style="#2a6fb0"),
+            BarColumn(bar_width=20, complete_style="#2a6fb0", finished_style="#2a6fb0", pulse_style="#2a6fb0"),
             TextColumn("{task.fields[text]}"),
-            TimeElapsedColumn(),
-            TextColumn("[dim]left"),
             TimeRemainingColumn(compact=True),
+            TextColumn("[dim]left"),
             console=self._console,
             auto_refresh=False,
         )
@@ -138,7 +139,7 @@ class Progress(ProgressBar):
     def _draw(self) -> None:
         if self._bar is not None and self._task is not None:
             self._drawn = time.monotonic()
-            self._bar.update(self._task, completed=self._done, text=self._text, refresh=True)
+            self._bar.update(self._task, completed=self._done, description=self._what, text=self._text, refresh=True)
 
     def _stop(self) -> None:
         if self._bar is not None:
@@ -148,21 +149,23 @@ class Progress(ProgressBar):
 
     def _epoch_done(self, trainer: Trainer, epochs: int) -> None:
         of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
-        self._text = f"epoch {epochs}{of}  " + "  ".join(_figures(trainer))
+        self._what = f"epoch {epochs}{of}"
+        self._text = _figures(trainer, {"loss": "train_loss", "validation": "val_accuracy"})
         if self._bar is not None:
             self._draw()
         elif self._enabled and self._is_milestone(trainer, epochs):
-            self._console.print(self._text)
+            self._console.print(f"{self._what}  {_figures(trainer, _ALL)}")
 
     def _is_milestone(self, trainer: Trainer, epochs: int) -> bool:
         every = max(1, (trainer.max_epochs or 0) // _LINES)
         return epochs % every == 0 or epochs == trainer.max_epochs
 
 
-def _figures(trainer: Trainer) -> list[str]:
-    metrics = trainer.callback_metrics
-    losses = {"loss": "train_loss", "validation loss": "val_loss"}
-    shown = [f"{label} {float(metrics[name]):.3f}" for label, name in losses.items() if name in metrics]
-    if "val_accuracy" in metrics:
-        shown.append(f"accuracy {100 * float(metrics['val_accuracy']):.2f} %")
-    return shown
+def _figures(trainer: Trainer, names: dict[str, str]) -> str:
+    """The chosen ones of the metrics that have been logged, accuracies in per cent."""
+    shown = []
+    for label, name in names.items():
+        if name in trainer.callback_metrics:
+            value = float(trainer.callback_metrics[name])
+            shown.append(f"{label} {100 * value:.2f} %" if name.endswith("accuracy") else f"{label} {value:.3f}")
+    return "  ".join(shown)
