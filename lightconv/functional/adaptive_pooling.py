@@ -29,7 +29,7 @@ from lightconv.functional.geometry import (
     show,
     to_integer,
 )
-from lightconv.functional.maxima import Reader, winners, winners_fast
+from lightconv.functional.maxima import Reader, number_dtype, winners, winners_fast
 from lightconv.functional.planes import place, planes
 from lightconv.functional.pooling import along
 from lightconv.functional.windows import zeros_like_layout
@@ -60,6 +60,10 @@ def bins(n: int, m: int) -> tuple[Sizes, Sizes]:
 
 def _longest(n: int, m: int) -> int:
     return max((end - start for start, end in zip(*bins(n, m), strict=True)), default=1)
+
+
+def _longest_bins(size: Sizes, out: Sizes) -> Sizes:
+    return tuple(_longest(n, m) for n, m in zip(size, out, strict=True))
 
 
 # --- mean -------------------------------------------------------------------------------------------------------
@@ -201,45 +205,45 @@ adaptive_avg_pool_spread: Operation = Operation(
 # --- maximum ----------------------------------------------------------------------------------------------------
 
 
-def _index_dtype(x: Tensor) -> torch.dtype:
-    return torch.int32 if numel(x.shape[1:]) < 2**31 else torch.int64
-
-
 def _readers(x: Tensor, out: Sizes, first: int = 2) -> list[Reader]:
-    """How bins read the input; the elements' numbers are their indices into the plane.
-
-    `first` is the first spatial axis: 2, or 1 with the channels last.
-    """
-    size, dtype = tuple(x.shape[first : first + len(out)]), _index_dtype(x)
-    below = len(size) if first == 1 else len(size) - 1
+    """How bins read the input. `first` is the first spatial axis: 2, or 1 with the channels last."""
+    size = tuple(x.shape[first : first + len(out)])
+    longest = _longest_bins(size, out)
 
     def reader(axis: int) -> Reader:
-        n, m, step = size[axis], out[axis], numel(size[axis + 1 :])
+        n, m, k = size[axis], out[axis], longest[axis]
         starts, ends = bins(n, m)
-        before = (slice(None),) * (first + axis)
-        even = m > 0 and n % m == 0
 
         @cache
-        def index(tap: int) -> Tensor:
+        def where(tap: int) -> slice | Tensor:
+            if m and n % m == 0:
+                return slice(tap, n, n // m)
             # bins that are shorter than the longest read their last element again
-            read = [min(s + tap, e - 1) for s, e in zip(starts, ends, strict=True)]
-            return torch.tensor(read, dtype=dtype, device=x.device)
+            return torch.tensor([min(s + tap, e - 1) for s, e in zip(starts, ends, strict=True)], device=x.device)
 
-        def read(t: Tensor, tap: int) -> Tensor:
-            if even:
-                return t[(*before, slice(tap, n, n // m))]
-            return t.index_select(first + axis, index(tap))
-
-        def number(tap: int) -> Tensor:
-            return (index(tap) * step).reshape(-1, *(1,) * (below - axis))
-
-        taps = _longest(n, m)
-        if m == 1 or (m <= taps and not even):
-            spans = tuple(zip(starts, ends, strict=True))
-            return Reader(first + axis, taps, read, number, spans, [s * step for s in starts], step)
-        return Reader(first + axis, taps, read, number)
+        return Reader(first + axis, k, numel(longest[axis + 1 :]), where, span=(0, n) if m == 1 else None)
 
     return [reader(axis) for axis in range(len(size))]
+
+
+def _indices(won: Tensor, size: Sizes) -> Tensor:
+    """The index into a plane of `size` of each winner."""
+    out = tuple(won.shape[2:])
+    axes = len(size)
+    longest = _longest_bins(size, out)
+    total: Tensor | int = 0
+    rest = won.to(torch.int32)
+    for axis in range(axes):
+        step = numel(longest[axis + 1 :])
+        tap = rest // step if axis < axes - 1 else rest
+        rest = rest - tap * step
+        starts, ends = (
+            along(axis, axes, torch.tensor(edge, dtype=torch.int64, device=won.device))
+            for edge in bins(size[axis], out[axis])
+        )
+        total = total + torch.minimum(starts + tap, ends - 1) * numel(size[axis + 1 :])
+    assert isinstance(total, Tensor)
+    return total
 
 
 def _max_shape(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
@@ -248,19 +252,22 @@ def _max_shape(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
 
 
 def _max_definition(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
-    y, indices = winners(x, _readers(x, output_size), _index_dtype(x))
-    return y, indices.to(torch.int64)
+    size = tuple(x.shape[2:])
+    y, won = winners(x, _readers(x, output_size), number_dtype(numel(_longest_bins(size, output_size))))
+    return y, _indices(won, size)
 
 
 def _max_run(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
     y, indices = _max_shape(x, output_size)
-    each = 4 * max(numel(x.shape[2:]), numel(output_size)) * x.element_size()
+    size = tuple(x.shape[2:])
     last = _channels_last(x)
     readers = _readers(x.movedim(1, -1), output_size, 1) if last else _readers(x, output_size)
-    for part in planes(tuple(x.shape), each):
+    dtype = number_dtype(numel(_longest_bins(size, output_size)))
+    for part in planes(tuple(x.shape), 4 * max(numel(size), numel(output_size)) * x.element_size()):
         piece = x[part].movedim(1, -1) if last else x[part]
-        best, found = winners_fast(piece, readers, _index_dtype(x))
-        y[part], indices[part] = (best.movedim(-1, 1), found.movedim(-1, 1)) if last else (best, found)
+        best, won = winners_fast(piece, readers, dtype)
+        y[part] = best.movedim(-1, 1) if last else best
+        indices[part] = _indices(won.movedim(-1, 1) if last else won, size)
     return y, indices
 
 

@@ -24,10 +24,10 @@ from lightconv.functional.geometry import (
     pool_output_size,
     window_span,
 )
-from lightconv.functional.maxima import Reader, largest, winners, winners_fast
+from lightconv.functional.maxima import Reader, largest, number_dtype, winners, winners_fast
 from lightconv.functional.planes import pick, place, planes
 from lightconv.functional.pooling import along, at_tap, crop, fitted_pads, pool_geometry
-from lightconv.functional.windows import overlap_add, padded_size, tap_slices, taps, zero_pad, zeros_like_layout
+from lightconv.functional.windows import overlap_add, padded_size, tap_reach, taps, zero_pad, zeros_like_layout
 
 __all__ = [
     "max_pool1d",
@@ -46,38 +46,27 @@ def _lowest(dtype: torch.dtype) -> float:
     return -torch.inf if dtype.is_floating_point else torch.iinfo(dtype).min
 
 
-def _number_dtype(kernel: Sizes) -> torch.dtype:
-    return torch.int8 if numel(kernel) <= 128 else torch.int32
-
-
-def _first_taps(out: int, stride: int, low: int, dilation: int, like: Tensor) -> Tensor:
+def _first_taps(out: int, stride: int, low: int, dilation: int, device: torch.device) -> Tensor:
     """The first tap, along one axis, with which each window reads the input and not the padding before it."""
-    missing = low - stride * torch.arange(out, device=like.device)
+    missing = low - stride * torch.arange(out, device=device)
     return (missing.clamp(min=0) + dilation - 1) // dilation
 
 
 def _readers(x: Tensor, out: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> list[Reader]:
-    """How windows read the padded input; the elements' numbers are those of the taps, in row order."""
+    """How windows read the padded input."""
     axes = len(kernel)
-    dtype = _number_dtype(kernel)
 
     def reader(axis: int) -> Reader:
+        k, n, s, d = kernel[axis], out[axis], stride[axis], dilation[axis]
         step = numel(kernel[axis + 1 :])
-        first = slice(None), slice(None), *(slice(None),) * axis
 
-        def read(t: Tensor, tap: int) -> Tensor:
-            start = dilation[axis] * tap
-            return t[(*first, slice(start, start + stride[axis] * (out[axis] - 1) + 1, stride[axis]))]
+        def where(tap: int) -> slice:
+            return slice(d * tap, d * tap + s * (n - 1) + 1, s)
 
-        def number(tap: int) -> int | Tensor:
-            if tap or not pads[axis]:
-                return tap * step
-            firsts = _first_taps(out[axis], stride[axis], pads[axis], dilation[axis], x) * step
-            return along(axis, axes, firsts.to(dtype))
-
-        if out[axis] == 1 and dilation[axis] == 1 and not pads[axis]:
-            return Reader(2 + axis, kernel[axis], read, number, [(0, kernel[axis])], [0], step)
-        return Reader(2 + axis, kernel[axis], read, number)
+        if pads[axis]:
+            first = along(axis, axes, _first_taps(n, s, pads[axis], d, x.device) * step)
+            return Reader(2 + axis, k, step, where, first.to(number_dtype(numel(kernel))))
+        return Reader(2 + axis, k, step, where, span=(0, k) if n == d == 1 else None)
 
     return [reader(axis) for axis in range(axes)]
 
@@ -95,7 +84,7 @@ def _winners_shape(
     x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
 ) -> tuple[Tensor, Tensor]:
     y = _max_shape(x, kernel, stride, pads, dilation, ceil_mode)
-    return y, torch.empty_like(y, dtype=_number_dtype(kernel))
+    return y, torch.empty_like(y, dtype=number_dtype(numel(kernel)))
 
 
 def _indices_shape(
@@ -111,7 +100,7 @@ def _winners_definition(
     out = _max_size(x, kernel, stride, pads, dilation, ceil_mode)
     pads = fitted_pads(tuple(x.shape[2:]), out, kernel, stride, pads, dilation)
     readers = _readers(x, out, kernel, stride, pads, dilation)
-    return winners(zero_pad(x, pads, _lowest(x.dtype)), readers, _number_dtype(kernel))
+    return winners(zero_pad(x, pads, _lowest(x.dtype)), readers, number_dtype(numel(kernel)))
 
 
 def _max_definition(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor:
@@ -191,7 +180,7 @@ def _winners_aten(
         corner = torch.arange(y.shape[2 + axis], device=x.device) * stride[axis] - pads[axis]
         read = indices // numel(x.shape[3 + axis :]) % x.shape[2 + axis]
         won += (read - along(axis, axes, corner)) // dilation[axis] * numel(kernel[axis + 1 :])
-    return y, won.to(_number_dtype(kernel))
+    return y, won.to(number_dtype(numel(kernel)))
 
 
 # --- the gradient, and the gradient's gradient ------------------------------------------------------------------
@@ -222,57 +211,70 @@ def _spread_definition(
 
 
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-# from so many taps on, adding at indices is faster than going through the taps
-_MANY_TAPS = 9
+# from so many taps on, adding at indices is faster than going through the taps; later with the channels last, where
+# planes have to be gathered first
+_MANY_TAPS, _MANY_TAPS_LAST = 9, 36
 
 
 def _spread_run(
     g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
 ) -> Tensor:
-    out = tuple(g.shape[2:])
-    fitted = fitted_pads(size, out, kernel, stride, pads, dilation)
-    whole = padded_size(size, fitted)
     disjoint = all(s >= e for s, e in zip(stride, window_span(kernel, dilation), strict=True))
     exact = g.dtype if disjoint else accumulation_dtype(g.dtype)
-    direct = exact == g.dtype and not any(fitted)
-    by_index = numel(kernel) >= _MANY_TAPS and g.device.type == "cpu"
     y = _spread_shape(g, won, size, kernel, stride, pads, dilation)
-    if direct:
+    many = _MANY_TAPS if y.is_contiguous() else _MANY_TAPS_LAST
+    by_index = numel(kernel) >= many and g.device.type == "cpu"
+    if not by_index and exact == g.dtype:
         y.zero_()
-    for part in planes(tuple(g.shape), 2 * numel(whole) * exact.itemsize):
+    for part in planes(tuple(g.shape), 2 * numel(size) * exact.itemsize):
         if by_index:
-            indices = _indices(won[part], whole, kernel, stride, (0,) * len(fitted), dilation)
-            y[part] = crop(place(g[part], indices, whole), fitted)
+            y[part] = _place_winners(g[part], won[part], size, kernel, stride, pads, dilation)
             continue
         piece = g[part].to(exact)
-        total = y[part] if direct else zeros_like_layout(piece, (*piece.shape[:2], *whole))
-        _add_winners(total, piece, won[part], kernel, stride, dilation, disjoint)
-        if not direct:
-            y[part] = crop(total, fitted)
+        total = y[part] if exact == g.dtype else zeros_like_layout(piece, (*piece.shape[:2], *size))
+        _add_winners(total, piece, won[part], kernel, stride, pads, dilation, disjoint)
+        if exact != g.dtype:
+            y[part] = total
     return y
 
 
+def _place_winners(
+    g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
+) -> Tensor:
+    fitted = fitted_pads(size, tuple(g.shape[2:]), kernel, stride, pads, dilation)
+    whole = padded_size(size, fitted)
+    indices = _indices(won, whole, kernel, stride, (0,) * len(fitted), dilation)
+    return crop(place(g, indices, whole), fitted)
+
+
 def _add_winners(
-    total: Tensor, g: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes, disjoint: bool
+    total: Tensor,
+    g: Tensor,
+    won: Tensor,
+    kernel: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    disjoint: bool,
 ) -> None:
     """Add each element of `g` to `total` where its window's winner is.
 
     Elements that did not win are masked out bit by bit, which on a CPU is many times faster than torch.where.
     """
     bits = _BITS[g.element_size()]
-    g = g.view(bits)
     sign = 8 * won.element_size() - 1
+    out, size, low = tuple(g.shape[2:]), tuple(total.shape[2:]), pads[: len(kernel)]
     for number, tap in enumerate(taps(kernel)):
-        mask = won ^ number
+        windows, elements = tap_reach(tap, out, size, stride, low, dilation)
+        mask = won[windows] ^ number
         mask -= 1
         mask >>= sign
         mask = mask.to(bits)
-        target = total[tap_slices(tap, tuple(g.shape[2:]), stride, dilation)]
         if disjoint:
-            torch.bitwise_and(mask, g, out=target.view(bits))
+            torch.bitwise_and(mask, g[windows].view(bits), out=total[elements].view(bits))
         else:
-            mask &= g
-            target += mask.view(total.dtype)
+            mask &= g[windows].view(bits)
+            total[elements] += mask.view(total.dtype)
 
 
 def _collect_shape(h: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Tensor:

@@ -6,8 +6,8 @@ best so far, or NaN: the first of equal maxima wins, and the last NaN. Taken alo
 axis first, the same rule picks the same element, in a few steps an axis instead of one for each element of the
 window.
 
-Elements carry numbers that grow in row order within every window, so that the number of a window's winner only
-ever grows on the way.
+Elements carry the numbers of the taps that read them. These grow in row order, so that the number of a window's
+winner only ever grows on the way.
 """
 
 import math
@@ -21,33 +21,43 @@ from torch import Tensor
 class Reader(NamedTuple):
     """How the windows read one axis.
 
-    `read(x, tap)` has the elements that all windows read with a tap, one each along the axis; `number(tap)` is
-    what this adds to their number, one integer or one for each window (broadcast over the axes that follow).
-    Where windows are few and long, `spans` tells where they start and end, and `step` how much the number grows from
-    one element to the next: then going through the windows is less work than going through the taps.
+    Args:
+        axis: which one.
+        taps: how many elements the longest window has.
+        step: how much the number of an element grows from one tap to the next.
+        where: `where(tap)` are the elements that all windows read with a tap, one each: a slice or indices.
+        first: where windows begin with padding, the number of the first tap that reads an element, for each
+            window (broadcast over the axes that follow).
+        span: start and end of the window, if there is only one, without gaps.
     """
 
     axis: int
     taps: int
-    read: Callable[[Tensor, int], Tensor]
-    number: Callable[[int], int | Tensor]
-    spans: Sequence[tuple[int, int]] = ()
-    first: Sequence[int] = ()
-    step: int = 1
+    step: int
+    where: Callable[[int], slice | Tensor]
+    first: Tensor | None = None
+    span: tuple[int, int] | None = None
+
+
+def _read(x: Tensor, axis: int, where: slice | Tensor) -> Tensor:
+    if isinstance(where, slice):
+        return x[(*(slice(None),) * axis, where)]
+    return x.index_select(axis, where)
+
+
+def number_dtype(taps: int) -> torch.dtype:
+    """The smallest of int8 and int32 for this many numbers."""
+    return torch.int8 if taps <= 128 else torch.int32
 
 
 def largest(x: Tensor, readers: Sequence[Reader]) -> Tensor:
     """The maximum of every window, without a rule for ties."""
-    if all(len(reader.spans) == 1 for reader in readers):
+    if all(reader.span for reader in readers):
         return _only_window(x, readers).amax([reader.axis for reader in readers], keepdim=True)
-    for reader in reversed(readers):
-        if reader.spans:
-            spans = [x.narrow(reader.axis, start, end - start) for start, end in reader.spans]
-            x = torch.cat([span.amax(reader.axis, keepdim=True) for span in spans], reader.axis)
-            continue
-        best = reader.read(x, 0)
+    for reader in readers:
+        best = _read(x, reader.axis, reader.where(0))
         for tap in range(1, reader.taps):
-            best = torch.maximum(best, reader.read(x, tap))
+            best = torch.maximum(best, _read(x, reader.axis, reader.where(tap)))
         x = best
     return x
 
@@ -55,29 +65,49 @@ def largest(x: Tensor, readers: Sequence[Reader]) -> Tensor:
 def winners(x: Tensor, readers: Sequence[Reader], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """The maximum of every window and the number, of type `dtype`, of the element that it is.
 
-    A window in which nothing exceeds -inf gets the number that its first element has.
+    A window in which nothing exceeds -inf gets the number of its first element.
     """
     numbers: Tensor | None = None
     for reader in reversed(readers):
-        x, numbers = _through_taps(x, numbers, reader, dtype, exact=True)
+        best = _read(x, reader.axis, reader.where(0))
+        chosen = _first_numbers(best, numbers, reader, dtype)
+        for tap in range(1, reader.taps):
+            value = _read(x, reader.axis, reader.where(tap))
+            better = value > best
+            if x.is_floating_point():
+                better = better | value.isnan()
+            best = torch.where(better, value, best)
+            chosen = torch.maximum(chosen, better.to(dtype) * _number(numbers, reader, tap))
+        x, numbers = best, chosen
     assert numbers is not None
     return x, numbers
+
+
+def _first_numbers(best: Tensor, numbers: Tensor | None, reader: Reader, dtype: torch.dtype) -> Tensor:
+    where = reader.where(0)
+    chosen = torch.zeros_like(best, dtype=dtype) if numbers is None else _read(numbers, reader.axis, where)
+    return chosen if reader.first is None else chosen + reader.first
+
+
+def _number(numbers: Tensor | None, reader: Reader, tap: int) -> Tensor | int:
+    """What taking the element at a tap makes of the number, given those along the axes before."""
+    own = tap * reader.step
+    return own if numbers is None else _read(numbers, reader.axis, reader.where(tap)) + own
 
 
 def winners_fast(x: Tensor, readers: Sequence[Reader], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """The same without autograd, by means of operations that are fast on a CPU."""
     if x.device.type != "cpu":
         return winners(x, readers, dtype)
-    if all(len(reader.spans) == 1 for reader in readers):
-        box = _only_window(x, readers)
-        best, place = box.flatten(readers[0].axis, readers[-1].axis).max(readers[0].axis)
-        shape = [n if axis < readers[0].axis or axis > readers[-1].axis else 1 for axis, n in enumerate(x.shape)]
+    if all(reader.span for reader in readers):
+        first, last = readers[0].axis, readers[-1].axis
+        best, place = _only_window(x, readers).flatten(first, last).max(first)
+        shape = (*x.shape[:first], *(1 for _ in readers), *x.shape[last + 1 :])
         best, numbers = best.reshape(shape), place.reshape(shape).to(dtype)
     else:
         best, found = x, None
         for reader in reversed(readers):
-            through = _through_spans if reader.spans else _through_taps
-            best, found = through(best, found, reader, dtype)
+            best, found = _along_axis(best, found, reader, dtype)
         assert found is not None
         numbers = found
     # a NaN anywhere makes the sum one; so may infinities, which costs time only
@@ -88,43 +118,28 @@ def winners_fast(x: Tensor, readers: Sequence[Reader], dtype: torch.dtype) -> tu
 
 def _only_window(x: Tensor, readers: Sequence[Reader]) -> Tensor:
     for reader in readers:
-        ((start, end),) = reader.spans
+        assert reader.span is not None
+        start, end = reader.span
         x = x.narrow(reader.axis, start, end - start)
     return x
 
 
-def _through_taps(
-    x: Tensor, numbers: Tensor | None, reader: Reader, dtype: torch.dtype, exact: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Maximum along one axis, tap by tap. Without `exact`, numbers are right unless there is a NaN."""
-
-    def number(tap: int) -> int | Tensor:
-        own = reader.number(tap)
-        return own if numbers is None else reader.read(numbers, tap) + own
-
-    best = reader.read(x, 0)
-    chosen = number(0)
+def _along_axis(x: Tensor, numbers: Tensor | None, reader: Reader, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Maxima and numbers along one axis; the numbers are right unless there is a NaN."""
+    if reader.axis == x.dim() - 1 and isinstance(reader.where(0), Tensor):
+        # rows are picked many times faster than the elements of a row
+        x = x.movedim(-1, 0).contiguous()
+        numbers = None if numbers is None else numbers.movedim(-1, 0).contiguous()
+        best, chosen = _along_axis(x, numbers, reader._replace(axis=0), dtype)
+        return best.movedim(0, -1), chosen.movedim(0, -1)
+    best = _read(x, reader.axis, reader.where(0))
+    chosen = _first_numbers(best, numbers, reader, dtype)
     for tap in range(1, reader.taps):
-        value = reader.read(x, tap)
-        better = value > best
-        if exact and x.is_floating_point():
-            better = better | value.isnan()
-        best = torch.where(better, value, best) if exact else torch.maximum(value, best)
-        taken = better.to(dtype) * number(tap)
-        chosen = torch.maximum(chosen, taken) if isinstance(chosen, Tensor) else taken
-    if not isinstance(chosen, Tensor) or chosen.shape != best.shape:
-        chosen = torch.zeros_like(best, dtype=dtype) + chosen
+        value = _read(x, reader.axis, reader.where(tap))
+        higher = torch.maximum(value, best)
+        # where elements lie side by side, it is faster to compare into a tensor of their own type
+        out = torch.empty_like(higher) if 1 in value.stride() else None
+        better = torch.gt(value, best, out=out).to(dtype)
+        better *= _number(numbers, reader, tap)
+        best, chosen = higher, torch.maximum(chosen, better)
     return best, chosen
-
-
-def _through_spans(x: Tensor, numbers: Tensor | None, reader: Reader, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Maximum along one axis, window by window; numbers are right unless there is a NaN."""
-    best, chosen = [], []
-    for (start, end), first in zip(reader.spans, reader.first, strict=True):
-        value, place = x.narrow(reader.axis, start, end - start).max(reader.axis, keepdim=True)
-        number = place.to(dtype) * reader.step + first
-        if numbers is not None:
-            number += numbers.narrow(reader.axis, start, end - start).gather(reader.axis, place)
-        best.append(value)
-        chosen.append(number)
-    return torch.cat(best, reader.axis), torch.cat(chosen, reader.axis)

@@ -58,6 +58,23 @@ def tap_slices(tap: Sizes, out: Sizes, stride: Sizes, dilation: Sizes) -> tuple[
     return (..., *(slice(d * t, d * t + s * (n - 1) + 1, s) if n else slice(0, 0) for t, n, s, d in places))
 
 
+def tap_reach(
+    tap: Sizes, out: Sizes, size: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Which of the windows `out` read the input, of `size`, not its padding, with `tap`; and what they read.
+
+    Returns an index of (..., *out) and one of (..., *size).
+    """
+    windows: list[Any] = [...]
+    elements: list[Any] = [...]
+    for t, m, n, s, p, d in zip(tap, out, size, stride, low, dilation, strict=True):
+        start = d * t - p
+        first, last = max(0, -(start // s)), min(m, (n - 1 - start) // s + 1)
+        windows.append(slice(first, max(first, last)))
+        elements.append(slice(start + s * first, start + s * (last - 1) + 1, s) if first < last else slice(0, 0))
+    return tuple(windows), tuple(elements)
+
+
 def zeros_like_layout(x: Tensor, shape: Sizes) -> Tensor:
     """Zeros of another shape, channels last if `x` is."""
     layout = memory_format(x) if x.dim() == len(shape) else torch.contiguous_format
