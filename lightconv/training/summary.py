@@ -10,11 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from lightconv.data.scoring import evaluation_sets
+from lightconv.deploy.classifier import card_path
 from lightconv.deploy.runtime import Classifier as Runtime
 from lightconv.deploy.runtime import InputError
 from lightconv.errors import UsageError
 from lightconv.tasks import load
 from lightconv.training.callbacks.curves import CURVES
+
+_WIDTH = 35
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,7 +46,10 @@ def summary(arguments: list[str]) -> None:
         runtime = Runtime(given.model, threads=1)
     except InputError as error:
         raise UsageError(str(error)) from error
-    table = Table("", "PyTorch", "onnxruntime", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(min_width=_WIDTH)
+    table.add_column("PyTorch")
+    table.add_column("onnxruntime")
     difference, disagreeing = 0.0, 0
     for name, (_, x, y) in evaluation_sets(classifier.task, given.root).items():
         with torch.inference_mode():
@@ -59,10 +65,11 @@ def summary(arguments: list[str]) -> None:
     for what, value in {
         "largest difference of a probability": f"{difference:.1e}, {disagreeing} labels differ",
         "network": f"{classifier.hparams['network']}, {count:,} parameters",
-        "model": f"{given.model}, {Path(given.model).stat().st_size:,} bytes",
+        "exported model": f"{given.model}, {Path(given.model).stat().st_size:,} bytes",
+        "its card": str(card_path(given.model)),
         "curves": str(Path(given.run_dir) / CURVES),
     }.items():
-        console.print(f"{what:36}{value}")
+        console.print(f"{what:{_WIDTH + 1}} {value}")
     if difference > 1e-5:
         raise RuntimeError("The exported model does not compute what the classifier computes; export it again.")
 
