@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 
 from lightconv.deploy.compare import compare, vary
 from lightconv.deploy.files import ExportError, Staged
+from lightconv.deploy.pairs import pair_unpooling
 from lightconv.deploy.translation import table
 
 __all__ = ["ExportReport", "to_onnx", "write_onnx"]
@@ -249,6 +250,7 @@ def _export(
     try:
         with _quiet(), torch.no_grad():
             exported, example = _trace(module, args, axes)
+            pair_unpooling(exported.graph)
             titles = _output_titles(output_names, len(exported.graph_signature.user_outputs))
             program = torch.onnx.export(
                 exported,

@@ -192,29 +192,43 @@ def _bins_in_a_row(n: int, m: int) -> tuple[np.ndarray, int]:
 
 @translates
 def max_unpool(op: Any, input: Any, indices: Any, output_size: Any) -> Any:
-    """ONNX counts indices over the whole tensor: those of a pooling in this graph are taken from there."""
-    axes = len(output_size)
-    whole = _pooled_indices(indices, output_size)
-    if whole is None:
-        places = (
-            math.prod(output_size) if _fixed((), output_size) else op.ReduceProd(_vector(op, output_size), keepdims=0)
-        )
-        lead = op.Shape(input, start=0, end=2)
-        planes = op.Range(0, op.ReduceProd(lead, keepdims=0), 1)
-        first = op.Reshape(op.Mul(planes, places), op.Concat(lead, constant(op, np.ones(axes, np.int64)), axis=0))
-        whole = op.Add(indices, first)
+    """Indices into planes become indices into the whole tensor, which is how ONNX counts."""
     sizes = spatial(input)
-    if sizes is not None and _fixed(sizes, output_size):
-        windows = [_unpooling(n, m) for n, m in zip(sizes, output_size, strict=True)]
-        kernel, steps, ends = zip(*windows, strict=True)
-        return op.MaxUnpool(input, whole, kernel_shape=kernel, strides=steps, pads=[*ends, *ends])
-    shape = op.Concat(op.Shape(input, start=0, end=2), _vector(op, output_size), axis=0)
-    ones = [1] * axes
-    return op.MaxUnpool(input, whole, shape, kernel_shape=ones, strides=ones)
+    lead = op.Shape(input, start=0, end=2)
+    fixed = all(isinstance(m, int) for m in output_size)
+    plane = _vector(op, output_size)
+    places = math.prod(output_size) if fixed else op.ReduceProd(plane, keepdims=0)
+    first = op.Mul(op.Range(0, op.ReduceProd(lead, keepdims=0), 1), places)
+    ones = constant(op, np.ones(len(output_size), np.int64))
+    whole = op.Add(indices, op.Reshape(first, op.Concat(lead, ones, axis=0)))
+    if sizes is not None and fixed:
+        return _unpool(op, input, whole, sizes, output_size)
+    return _unpool_to(op, input, whole, op.Concat(lead, plane, axis=0))
+
+
+@translates
+def max_unpool_like(op: Any, input: Any, indices: Any, pooled: Any) -> Any:
+    """ONNX's own indices, before the remainder was taken."""
+    whole = indices.producer().inputs[0]
+    sizes, output_size = spatial(input), spatial(pooled)
+    if sizes is not None and output_size is not None:
+        return _unpool(op, input, whole, sizes, output_size)
+    return _unpool_to(op, input, whole, op.Shape(pooled))
+
+
+def _unpool(op: Any, input: Any, indices: Any, sizes: Any, output_size: Any) -> Any:
+    """Any windows do that give the output size: the indices alone say where elements go."""
+    kernel, steps, ends = zip(*map(_unpooling, sizes, output_size), strict=True)
+    return op.MaxUnpool(input, indices, kernel_shape=kernel, strides=steps, pads=[*ends, *ends])
+
+
+def _unpool_to(op: Any, input: Any, indices: Any, shape: Any) -> Any:
+    ones = [1] * (len(input.shape) - 2)
+    return op.MaxUnpool(input, indices, shape, kernel_shape=ones, strides=ones)
 
 
 def _unpooling(n: int, m: int) -> tuple[int, int, int]:
-    """Kernel, stride and padding by which n elements become m. The indices alone say where elements go."""
+    """Kernel, stride and padding by which n elements become m."""
     if m < n:
         return n - m + 1, 1, n - m
     step = max(1, (m - 1) // (n - 1)) if n > 1 else 1
@@ -228,31 +242,3 @@ def _vector(op: Any, sizes: Any) -> Any:
     return op.Concat(
         *(constant(op, np.asarray([n])) if isinstance(n, int) else op.Reshape(n, [-1]) for n in sizes), axis=0
     )
-
-
-def _pooled_indices(indices: Any, output_size: Any) -> Any:
-    """The indices over the whole tensor, if `indices` come from pooling a tensor of that size, else None."""
-    remainder = indices.producer()
-    if remainder is None or remainder.op_type != "Mod":
-        return None
-    pooling = remainder.inputs[0].producer()
-    if pooling is None or pooling.op_type != "MaxPool":
-        return None
-    pooled = tuple(pooling.inputs[0].shape)[2:]
-    same = len(pooled) == len(output_size) and all(map(_is_size, output_size, pooled))
-    return remainder.inputs[0] if same else None
-
-
-def _is_size(value: Any, size: Any) -> bool:
-    """Whether a number, or a graph value read from a shape, is surely this size."""
-    while not isinstance(value, int):
-        source = value.producer()
-        if source is None or source.op_type not in ("Squeeze", "Reshape", "Shape"):
-            return False
-        value = source.inputs[0]
-        if source.op_type == "Shape":
-            start = source.attributes.get("start")
-            axis = start.as_int() if start is not None else 0
-            value = value.shape[axis] if value.shape is not None else None
-            return value is not None and value == size
-    return value == size

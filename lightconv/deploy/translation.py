@@ -31,7 +31,7 @@ def table(opset: int) -> dict[Callable[..., Any], Callable[..., Any]]:
     from onnxscript.values import Opset
 
     import lightconv.functional  # noqa: F401  (it registers the operators)
-    from lightconv.deploy import convolving, pooling, resizing  # noqa: F401  (they enter their functions)
+    from lightconv.deploy import convolving, pairs, pooling, resizing  # noqa: F401  (they enter their functions)
 
     operators = Opset("", opset)
     return {getattr(torch.ops.lightconv, name).default: _bind(function, operators) for name, function in ONNX.items()}
