@@ -14,17 +14,17 @@ help:  ## Show this list
 
 setup: $(STAMP)  ## Create .venv with everything in it
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard lightconv/kernels/source/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Expected Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); set PYTHON=..." >&2; exit 1; }
 	@echo "Setting up $(VENV), which takes a few minutes the first time"
-	@$(PYTHON) -m venv $(VENV)
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 train: $(STAMP)  ## Train the MNIST-1D classifier, export it to ONNX and check the export
 	@$(BIN)/python cli.py fit --config mnist1d --run_dir $(RUN)
-	@$(BIN)/python cli.py export --ckpt_path $(RUN) --output exports/mnist1d.onnx
+	@$(BIN)/python cli.py export --ckpt_path $(RUN)/best.ckpt --output exports/mnist1d.onnx
 	@$(BIN)/python cli.py summary --run_dir $(RUN) --model exports/mnist1d.onnx
 
 test: $(STAMP)  ## Run all tests in their short form (and every example in the documentation)
