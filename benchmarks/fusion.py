@@ -1,6 +1,6 @@
 """What `lightconv.fuse` saves on three small stacks, with torch.nn's layers and with ours: counted, measured in turn.
 
-    python benchmarks/fusion.py
+python benchmarks/fusion.py
 """
 
 import torch
