@@ -303,6 +303,16 @@ adaptive_max_pool: Operation = Operation(
 # --- the public functions ---------------------------------------------------------------------------------------
 
 
+def _batched(x: Tensor, axes: int, name: str, output_size: Any) -> tuple[Tensor, bool]:
+    several = axes > 1 and isinstance(output_size, Sequence) and not isinstance(output_size, str)
+    if several and isinstance(x, Tensor) and x.dim() <= len(output_size):
+        raise ValueError(
+            f"Expected `input` of {name} to have at least {len(output_size) + 1} dimensions for `output_size` "
+            f"{show(output_size)}, but got shape {tuple(x.shape)}."
+        )
+    return batched(x, axes, name)
+
+
 def _sizes(name: str, output_size: Any, x: Tensor) -> Sizes:
     """`output_size` for each axis; None keeps an axis, where there are several."""
     axes = x.dim() - 2
@@ -327,7 +337,7 @@ def _adaptive_avg_pool_nd(function: Any, axes: int, x: Tensor, output_size: Any)
     name = function.__name__
     if has_torch_function_unary(x):
         return handle_torch_function(function, (x,), x, output_size)
-    x, is_batched = batched(x, axes, name)
+    x, is_batched = _batched(x, axes, name, output_size)
     if axes == 3:
         x = float32_for_autocast(x)
     sizes = _sizes(name, output_size, x)
@@ -346,7 +356,7 @@ def _adaptive_max_pool_nd(
     name = function.__name__
     if has_torch_function_unary(x):
         return handle_torch_function(function, (x,), x, output_size, return_indices=return_indices)
-    x, is_batched = batched(x, axes, name)
+    x, is_batched = _batched(x, axes, name, output_size)
     if axes == 3:
         x = float32_for_autocast(x)
     check_dtype(x, name, FLOATING)
