@@ -15,6 +15,7 @@ COMMANDS = {
     "export": "write it as an ONNX file, with a card that tells what it is",
     "summary": "a trained run and its exported model side by side",
     "classify": "label files with an ONNX model, without PyTorch",
+    "data": "prepare a data set, or show it as a picture",
 }
 
 
@@ -71,6 +72,10 @@ def _dispatch(arguments: list[str]) -> None:
             getattr(commands, command)(rest)
         except ValueError as error:  # lightconv.deploy.runtime is a file that can be copied alone: its own errors
             raise UsageError(str(error)) from error
+    elif command == "data":
+        from lightconv.data.command import data
+
+        data(rest)
     elif command == "summary":
         from lightconv.training.summary import summary
 

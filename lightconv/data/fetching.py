@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import urllib.error
+import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,7 +45,7 @@ def from_mirrors(files: Sequence[IDXFile], mirrors: Sequence[str], folder: Path)
                 _store(_answer(f"{mirror}{file.name}.gz", file.size), folder / f"{file.name}.gz", file, packed=True)
                 break
             except (Unreachable, Damaged) as error:
-                failures[mirror] = f"{mirror}: {error}"
+                failures[mirror] = f"{urllib.parse.urlsplit(mirror).hostname}: {error}"
         else:
             raise Unreachable("; ".join(failures.values()))
 
@@ -123,8 +125,11 @@ def _answer(address: str, limit: int) -> Iterator[bytes]:
                 if received > limit:
                     raise Unreachable(f"it sent more than {limit:,} bytes")
                 yield chunk
+    except urllib.error.HTTPError as error:
+        raise Unreachable(f"{error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(str(error) or type(error).__name__) from error
+        reason = getattr(error, "reason", error)
+        raise Unreachable(getattr(reason, "strerror", None) or str(error) or type(error).__name__) from error
     if stated is not None and int(stated) != received:
         raise Unreachable(f"it sent {received:,} of {int(stated):,} bytes")
 

