@@ -12,6 +12,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,8 +20,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.autograd import gradcheck, gradgradcheck
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -373,7 +377,6 @@ TORCH_FAILS = {
     ("check_determinism", "max_unpool"): "torch's max_unpool refuses to be deterministic",
     ("check_layouts", "max_unpool"): "torch's max_unpool cannot go back through a transposed argument",
     ("check_meta", "interpolate-nearest"): "torch stumbles over an empty batch on meta",
-    ("check_meta", "fold"): "the expression for the truth makes its own index",
 }
 
 
@@ -662,7 +665,131 @@ def check_meta(subject: Subject, operation: Operation, case: Call) -> None:
     made = tree_map_only(Tensor, lambda t: t.detach().to("meta").requires_grad_(t.requires_grad), made)
     for mine, yours in zip(outputs(function(*made[0], **made[1])), outputs(real), strict=True):
         assert mine.device.type == "meta"
-        assert (mine.dtype, mine.shape, mine.stride()) == (yours.dtype, yours.shape, yours.stride())
+        assert (mine.dtype, mine.shape, _strides(mine)) == (yours.dtype, yours.shape, _strides(yours))
+
+
+def _strides(x: Tensor) -> list[int]:
+    """Strides, but for axes of one element, where they mean nothing."""
+    return [stride for stride, size in zip(x.stride(), x.shape, strict=True) if size > 1]
+
+
+def check_fake(subject: Subject, operation: Operation, case: Call) -> None:
+    """Fake tensors, which have a device but no memory, go through forward and backward, strides included."""
+    _unless_torch_fails(subject, operation, "check_fake")
+    function = subject.function(operation)
+    made = case.make(torch.float32, grad=True)
+    real = function(*made[0], **made[1])
+    gradients = derivatives(function, made)
+    with FakeTensorMode() as mode:
+        fake = tree_map_only(Tensor, mode.from_tensor, made)
+        result = function(*fake[0], **fake[1])
+        fakes = torch.autograd.grad(
+            floating(result),
+            [t for t in tensors(fake) if t.requires_grad],
+            [torch.empty_like(r) for r in floating(result)],
+        )
+    for mine, yours in zip(outputs(result), outputs(real), strict=True):
+        assert isinstance(mine, FakeTensor)
+        assert mine.device == yours.device
+        assert (mine.dtype, mine.shape, _strides(mine)) == (yours.dtype, yours.shape, _strides(yours))
+    assert [(g.dtype, g.shape) for g in fakes] == [(g.dtype, g.shape) for g in gradients]
+
+
+def check_views(subject: Subject, operation: Operation, case: Call) -> None:
+    """Tensors that are negated or conjugated lazily, when they are read, count as what they mean."""
+    function = subject.function(operation)
+    for dtype in (torch.float64, torch.complex128):
+        made = case.make(dtype)
+        expected, refused = attempt(lambda args=made: operation.truth(*args[0], **args[1]))
+        if refused is not None:
+            continue
+
+        def lazily(t: Tensor) -> Tensor:
+            if t.is_complex():
+                return t.conj_physical().conj()
+            return torch._neg_view(-t) if t.is_floating_point() else t
+
+        views = tree_map_only(Tensor, lazily, made)
+        result, gradients = _with_gradients(function, views)
+        same(result, expected, what=f"lazy {dtype}")
+        plain = _with_gradients(operation.truth, made)[1]
+        same(tuple(g.resolve_conj().resolve_neg() for g in gradients), plain, what=f"gradient of lazy {dtype}")
+
+
+def check_surroundings(subject: Subject, operation: Operation, case: Call) -> None:
+    """Nothing around the call changes the result: defaults, threads, checkpoints, hooks on what is saved."""
+    function = subject.function(operation)
+    expected = _with_gradients(function, case.make(torch.float32))
+
+    def again(what: str, f: Callable[..., Any] = function) -> None:
+        result, gradients = _with_gradients(f, case.make(torch.float32))
+        same(result, expected[0], what=what)
+        same(gradients, expected[1], what=f"gradient, {what}")
+
+    before = torch.get_default_dtype()
+    for dtype in (torch.float64, torch.float16):
+        torch.set_default_dtype(dtype)
+        try:
+            made = case.make(torch.float32)
+            result = function(*made[0], **made[1])
+        finally:
+            torch.set_default_dtype(before)
+        same(result, expected[0], what=f"with {dtype} as the default")
+    made = case.make(torch.float32)
+    with torch.device("meta"):
+        result = function(*made[0], **made[1])
+    same(result, expected[0], what="with another default device")
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        again("with three threads")
+    finally:
+        torch.set_num_threads(threads)
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(again, "from four threads at once") for _ in range(8)]:
+            done.result()
+
+    with quiet(), torch.autograd.graph.save_on_cpu(), torch.autograd.detect_anomaly(check_nan=False):
+        again("with hooks on what is saved")
+
+    def recomputed(*args: Any, **kwargs: Any) -> Any:
+        return torch.utils.checkpoint.checkpoint(function, *args, use_reentrant=False, **kwargs)
+
+    with quiet():
+        again("checkpointed", recomputed)
+
+
+class _Tagged(Tensor):
+    """A subclass that only wants to stay one."""
+
+
+class _Counter(TorchFunctionMode):
+    """Counts the public functions of torch that are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+def check_overrides(subject: Subject, operation: Operation, case: Call) -> None:
+    """A subclass of Tensor comes out as torch returns it, and a function mode does not stand in the way."""
+    function = subject.function(operation)
+    made = case.make(torch.float32)
+    expected = operation.truth(*made[0], **made[1])
+    with _Counter() as counter:
+        result = function(*made[0], **made[1])
+    same(result, expected, what="under a function mode")
+    assert counter.calls
+    made = tree_map_only(Tensor, lambda t: t.as_subclass(_Tagged), made)
+    result, expected = function(*made[0], **made[1]), operation.truth(*made[0], **made[1])
+    for mine, yours in zip(outputs(result), outputs(expected), strict=True):
+        assert type(mine) is type(yours), f"a {type(mine).__name__} instead of a {type(yours).__name__}"
+        same(mine.as_subclass(Tensor), yours.as_subclass(Tensor), what="of a subclass")
 
 
 FORBIDDEN = re.compile(r"aten::.*(conv|pool|upsample|im2col|col2im|grid_sampler|interpolate|thnn|nnpack)")

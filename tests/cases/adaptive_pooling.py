@@ -39,6 +39,7 @@ def errors(n: int) -> dict[str, tuple[Call, str | None]]:
     x = normal(2, 3, *size)
     return {
         "too few axes": (call(normal(*size), 2), "input"),
+        "too few axes, a size an axis": (call(normal(*size), (2,) * n), "input"),
         "too many axes": (call(normal(2, 2, 3, *size), 2), "input"),
         "too many sizes": (call(x, (2,) * (n + 1)), "output_size"),
         "negative size": (call(x, -1), "output_size"),

@@ -39,7 +39,7 @@ def upsample_bilinear_zeros(input: Tensor, factor: int | Sequence[int] = 2) -> T
         with torch.autocast("cpu", enabled=False):
             return upsample_bilinear_zeros(input, factor)
     for axis, f in enumerate(_spread(factor, input.dim() - 2), 2):
-        tent = 1 - torch.arange(1 - f, f).abs().to(input.dtype) / f
+        tent = 1 - torch.arange(1 - f, f, device=input.device).abs().to(input.dtype) / f
         rows = input.movedim(axis, -1)
         wide = F.conv_transpose1d(rows.reshape(-1, 1, rows.shape[-1]), tent[None, None], stride=f)
         wide = wide[..., f - 1 :].reshape(*rows.shape[:-1], rows.shape[-1] * f)

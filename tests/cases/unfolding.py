@@ -63,7 +63,9 @@ def fold_in_n(
     if input.dim() == 2:
         return fold_in_n(input[None], output_size, kernel_size, dilation, padding, stride)[0]
     channels, rest = divmod(input.shape[1], math.prod(kernel_size))
-    places = torch.arange(1, math.prod(output_size) + 1, dtype=torch.float64).reshape(1, 1, *output_size)
+    places = torch.arange(1, math.prod(output_size) + 1, dtype=torch.float64, device=input.device).reshape(
+        1, 1, *output_size
+    )
     where = unfold_in_n(places, kernel_size, dilation, padding, stride).long().reshape(-1)
     if rest or input.shape[2] * math.prod(kernel_size) != len(where):
         raise RuntimeError("the input is not made of windows")

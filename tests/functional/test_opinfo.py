@@ -150,6 +150,8 @@ def test_the_dtypes_that_torch_lists(subject: Subject, label: str) -> None:
             drawn = OPERATORS[label].sample_inputs("cpu", dtype if listed else torch.float64)
             some = [sample.transform(lambda t, to=dtype: cast(t, to)) for sample in islice(drawn, 3)]
         for sample in some:
+            if not sample.input.numel():
+                continue  # torch does not look at the dtype of nothing
             result, expected, error = agree(
                 lambda s=sample: function(s.input, *s.args, **s.kwargs),
                 lambda s=sample: truth(s.input, *s.args, **s.kwargs),
