@@ -84,7 +84,9 @@ def _sum_bins(x: Tensor, axis: int, m: int) -> Tensor:
     if n == m or m == 0:
         return x if n == m else x.narrow(axis, 0, 0)
     before, after = x.shape[:axis], x.shape[axis + 1 :]
-    if n and m % n == 0:
+    if n == 0:
+        return x.new_zeros((*before, m, *after))
+    if m % n == 0:
         return x.unsqueeze(axis + 1).expand(*before, n, m // n, *after).reshape(*before, m, *after)
     if n % m == 0 and n // m > _LONG:
         return x.reshape(*before, m, n // m, *after).sum(axis + 1)
@@ -219,7 +221,8 @@ def _readers(x: Tensor, out: Sizes, first: int = 2) -> list[Reader]:
             if m and n % m == 0:
                 return slice(tap, n, n // m)
             # bins that are shorter than the longest read their last element again
-            return torch.tensor([min(s + tap, e - 1) for s, e in zip(starts, ends, strict=True)], device=x.device)
+            read = [min(s + tap, e - 1) for s, e in zip(starts, ends, strict=True)]
+            return torch.tensor(read, dtype=torch.int64, device=x.device)
 
         return Reader(first + axis, k, numel(longest[axis + 1 :]), where, span=(0, n) if m == 1 else None)
 
