@@ -1,6 +1,7 @@
 """Every Python example in README and docs runs."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
 def test_examples_of_page_run(page, tmp_path, monkeypatch):
-    """The blocks of a page run one after the other, in one namespace and in an empty folder."""
+    """The blocks of a page run one after the other, in one namespace, in a folder that holds the exported models."""
+    for model in (ROOT / "exports").glob("*.onnx"):
+        shutil.copy(model, tmp_path)
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for line, block in blocks(page):
