@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import forward_ad
 
 from lightconv.functional.geometry import show
@@ -166,7 +167,7 @@ class Operation:
         native = KERNELS.get(name)
 
         def evaluate(*args: Any) -> Any:
-            if args[0].is_meta:
+            if args[0].is_meta or isinstance(args[0], FakeTensor):
                 return shape(*args)
             if native is not None and (_backend == "auto" or _backend == "native"):
                 result = native(*args)

@@ -26,7 +26,7 @@ def drawn(seed: int) -> tuple[list[Tensor], dict]:
     padding = [draw.randint(0, 3) for _ in range(2)]
     least = [
         max(1, d * (k - 1) + 1 - 2 * p + s * (pool - 1))
-        for k, s, d, p in zip(kernel, stride, dilation, padding, strict=False)
+        for k, s, d, p in zip(kernel, stride, dilation, padding, strict=True)
     ]
     size = [n + draw.randint(0, 30) for n in least]
     inputs = draw.choice([1, 2, 3, 5, 10, 17, 20])
