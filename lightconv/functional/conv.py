@@ -87,6 +87,12 @@ def _is_depthwise(w: Tensor, groups: int) -> bool:
     return w.shape[0] == groups and w.shape[1] == 1
 
 
+def _element(view: Tensor, tap: Sizes) -> Tensor:
+    """What all windows read with a tap: (N, C, *out) of (N, C, *out, *kernel)."""
+    index: Any = (..., *tap)
+    return view[index]
+
+
 def _tap_weight(w: Tensor, tap: int) -> Tensor:
     """Weights of a depthwise convolution for one tap, to be multiplied with (N, C, *out)."""
     return _channel_vector(w.reshape(w.shape[0], numel(w.shape[2:])).select(1, tap), w.dim() - 2)
@@ -108,10 +114,10 @@ def _convolve(x: Tensor, w: Tensor, stride: Sizes, dilation: Sizes, groups: int)
     if _is_depthwise(w, groups):
         exact = accumulation_dtype(x.dtype)
         view, weight = windows(x.to(exact), kernel, stride, dilation), w.to(exact)
-        total = view[(..., *(0,) * len(kernel))] * _tap_weight(weight, 0)
+        total = _element(view, (0,) * len(kernel)) * _tap_weight(weight, 0)
         for number, tap in enumerate(taps(kernel)):
             if number:
-                total += view[(..., *tap)] * _tap_weight(weight, number)
+                total += _element(view, tap) * _tap_weight(weight, number)
         return total.to(x.dtype)
     out = conv_output_size(tuple(x.shape[2:]), kernel, stride, (0,) * (2 * len(kernel)), dilation)
     y = _product(_matrix(w, groups), columns(x, kernel, stride, dilation, groups))
@@ -140,7 +146,7 @@ def _correlate(x: Tensor, g: Tensor, kernel: Sizes, stride: Sizes, dilation: Siz
     if x.shape[1] == g.shape[1] == groups:
         exact = accumulation_dtype(x.dtype)
         view, gradient = windows(x.to(exact), kernel, stride, dilation), g.to(exact)
-        parts = [bias_gradient(view[(..., *tap)] * gradient) for tap in taps(kernel)]
+        parts = [bias_gradient(_element(view, tap) * gradient) for tap in taps(kernel)]
         return torch.stack(parts, 1).reshape(groups, 1, *kernel).to(x.dtype)
     cols = columns(x, kernel, stride, dilation, groups)
     w = _product(_grouped(g, groups), cols.transpose(1, 2))
