@@ -15,8 +15,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import forward_ad
 
+from lightconv import kernels
 from lightconv.functional.geometry import show
-from lightconv.kernels import KERNELS, available
 
 # the mode in which torch.autograd.grad(is_grads_batched=True) runs
 _BATCHED_GRADIENTS: Any = torch._C._parse_dispatch_key("VmapMode")
@@ -66,7 +66,7 @@ def backend(name: str | None = None) -> Any:
         return _backend
     if name not in BACKENDS:
         raise ValueError(f"Expected `name` to be one of {', '.join(BACKENDS)}, but got {show(name)}.")
-    if name == "native" and not available():
+    if name == "native" and not kernels.available():
         raise RuntimeError(
             "Expected compiled kernels for backend 'native', but this installation has none; use 'auto'."
         )
@@ -164,13 +164,13 @@ class Operation:
         self.definition = definition
         self.aten = aten
         compute = run or definition
-        native = KERNELS.get(name)
 
         def evaluate(*args: Any) -> Any:
             if args[0].is_meta or isinstance(args[0], FakeTensor):
                 return shape(*args)
-            if native is not None and (_backend == "auto" or _backend == "native"):
-                result = native(*args)
+            if _backend == "auto" or _backend == "native":
+                native = kernels.KERNELS.get(name)
+                result = None if native is None else native(*args)
                 if result is not None:
                     return result
             if _backend == "aten" and aten is not None:

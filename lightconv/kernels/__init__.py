@@ -8,7 +8,7 @@ no kernel for a case, the definition runs. Results do not depend on the number o
 from collections.abc import Callable
 from typing import Any
 
-from lightconv.kernels import blocks, conv
+from lightconv.kernels import blocks, conv, pooling
 from lightconv.kernels.library import functions
 
 KERNELS: dict[str, Callable[..., Any]] = {
@@ -18,6 +18,13 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "conv_max_pool_relu": blocks.conv_max_pool_relu,
     "conv_max_pool_relu_input": blocks.conv_max_pool_relu_input,
     "conv_max_pool_relu_weight": blocks.conv_max_pool_relu_weight,
+    "max_pool": pooling.max_pool,
+    "max_pool_winners": pooling.max_pool_winners,
+    "max_pool_spread": pooling.max_pool_spread,
+    "avg_pool": pooling.avg_pool,
+    "avg_pool_spread": pooling.avg_pool_spread,
+    "max_unpool": pooling.max_unpool,
+    "place": pooling.place,
 }
 """By operation: a function of the operation's arguments that returns its result, or None if it has no kernel."""
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lightconv.kernels.conv import Sizes, geometry, row_order
+from lightconv.functional.geometry import Sizes, conv_output_size
+from lightconv.kernels.conv import geometry, row_order
 from lightconv.kernels.library import Integers, functions, layout, usable
 
 _WINDOWS = (4, 9)
@@ -26,13 +27,8 @@ def _case(
     pool: Sizes,
     threads: int,
 ) -> tuple[Integers, Sizes] | None:
-    out = (
-        *(shape[0], weight[0]),
-        *(
-            ((shape[2 + i] + pads[i] + pads[2 + i] - dilation[i] * (weight[2 + i] - 1) - 1) // stride[i] + 1) // pool[i]
-            for i in range(2)
-        ),
-    )
+    size = conv_output_size(shape[2:], weight[2:], stride, pads, dilation)
+    out = (shape[0], weight[0], *(n // p for n, p in zip(size, pool, strict=True)))
     if pool[0] * pool[1] not in _WINDOWS or 0 in shape or 0 in out:
         return None
     return (

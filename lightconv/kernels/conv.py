@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightconv.functional.geometry import Sizes, conv_output_size, conv_transpose_output_size
 from lightconv.kernels.library import Integers, functions, layout, usable
 
-Sizes = tuple[int, ...]
 Case = tuple[Integers, Sizes]
 
 
@@ -82,14 +82,7 @@ def _conv_case(
     groups: int,
     threads: int,
 ) -> Case | None:
-    axes = len(stride)
-    out = (
-        *(shape[0], weight[0]),
-        *(
-            (shape[2 + i] + pads[i] + pads[axes + i] - dilation[i] * (weight[2 + i] - 1) - 1) // stride[i] + 1
-            for i in range(axes)
-        ),
-    )
+    out = (shape[0], weight[0], *conv_output_size(shape[2:], weight[2:], stride, pads, dilation))
     if 0 in shape or 0 in out:
         return None
     return (
@@ -121,16 +114,8 @@ def _transpose_case(
     output_padding: Sizes,
     threads: int,
 ) -> Case | None:
-    axes = len(stride)
-    out = (
-        *(shape[0], weight[1] * groups),
-        *(
-            (shape[2 + i] - 1) * stride[i]
-            - (pads[i] + pads[axes + i])
-            + (dilation[i] * (weight[2 + i] - 1) + output_padding[i] + 1)
-            for i in range(axes)
-        ),
-    )
+    size = conv_transpose_output_size(shape[2:], weight[2:], stride, pads, dilation, output_padding)
+    out = (shape[0], weight[1] * groups, *size)
     if 0 in shape or 0 in out:
         return None
     return (

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from lightconv.functional.geometry import memory_format
 from lightconv.kernels import build
 
 # in the order in which they are preferred
 VARIANTS = ("avx512", "avx2", "baseline")
 ENVIRONMENT = "LIGHTCONV_KERNELS"
 
-Function = Callable[..., None]
-# pointers that each function takes
+Function = Callable[..., Any]
+# arguments that each function takes, pointers and 64-bit integers
 _ARGUMENTS = {
     "conv": 5,
     "conv_transpose": 5,
@@ -26,6 +27,11 @@ _ARGUMENTS = {
     "conv_max_pool_relu": 6,
     "block_input": 6,
     "block_weight": 7,
+    "max_pool": 5,
+    "max_pool_spread": 5,
+    "avg_pool": 3,
+    "avg_pool_spread": 3,
+    "unpool": 8,
 }
 
 
@@ -63,7 +69,7 @@ class Library:
         for name, count in _ARGUMENTS.items():
             function = getattr(loaded, f"{found}_{name}")
             function.argtypes = [ctypes.c_void_p] * count
-            function.restype = None
+            function.restype = ctypes.c_int
             self.functions[name] = function
 
 
@@ -112,13 +118,10 @@ def usable(*tensors: Tensor | None) -> bool:
 
 
 def layout(*tensors: Tensor) -> torch.memory_format:
-    """Channels last if any of the tensors has its elements in that order."""
+    """The layout of a result, as `memory_format` has it."""
     for tensor in tensors:
         if not tensor.is_contiguous():
-            if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
-                return torch.channels_last
-            if tensor.dim() == 5 and tensor.is_contiguous(memory_format=torch.channels_last_3d):
-                return torch.channels_last_3d
+            return memory_format(*tensors)
     return torch.contiguous_format
 
 

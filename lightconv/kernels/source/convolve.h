@@ -94,14 +94,15 @@ INLINE void split_run(float* first, float* second, const float* from, index_t co
 }
 
 // One row of `width` elements, from element `left` on, sorted by index modulo `period` into rows `apart` apart.
+// What lies outside becomes `outside`.
 void pack_row(float* to, index_t apart, index_t extent, index_t period, const float* from, index_t width,
-              index_t stride, index_t left) {
+              index_t stride, index_t left, float outside = 0) {
     const index_t head = most(0, -left), end = most(head, width - left);
     if (period == 1 && stride == 1) {
         const index_t first = least(head, extent), stop = most(first, least(end, extent));
-        for (index_t i = 0; i < first; i++) to[i] = 0;
+        for (index_t i = 0; i < first; i++) to[i] = outside;
         copy_run(to + first, from + left + first, stop - first);
-        for (index_t i = stop; i < extent; i++) to[i] = 0;
+        for (index_t i = stop; i < extent; i++) to[i] = outside;
         return;
     }
     index_t i = 0;
@@ -109,7 +110,7 @@ void pack_row(float* to, index_t apart, index_t extent, index_t period, const fl
         for (; i < stop; i++)
             for (index_t b = 0; b < period; b++) {
                 const index_t x = i * period + b;
-                to[b * apart + i] = x >= head && x < end ? from[(left + x) * stride] : 0;
+                to[b * apart + i] = x >= head && x < end ? from[(left + x) * stride] : outside;
             }
     };
     if (period == 2 && stride == 1) {
@@ -120,9 +121,10 @@ void pack_row(float* to, index_t apart, index_t extent, index_t period, const fl
     one_by_one(extent);
 }
 
-// One plane (zeros if `from` is null), from row `top` and column `left` on: [y phase][x phase][copy][row][column].
+// One plane (outside if `from` is null), from row `top` and column `left` on: [y phase][x phase][copy][row][column].
 void pack_plane(float* to, const Packing& py, const Packing& px, index_t copies, index_t pitch, const float* from,
-                index_t height, index_t width, index_t y_stride, index_t x_stride, index_t top, index_t left) {
+                index_t height, index_t width, index_t y_stride, index_t x_stride, index_t top, index_t left,
+                float outside = 0) {
     const index_t rows = py.extent, phase = copies * rows * pitch;
     for (index_t a = 0; a < py.period; a++) {
         for (index_t copy = 0; copy < copies; copy++) {
@@ -131,9 +133,10 @@ void pack_plane(float* to, const Packing& py, const Packing& px, index_t copies,
                 const index_t y = top + r * py.period + a;
                 if (from && y >= 0 && y < height) {
                     pack_row(row, phase, pitch, px.period, from + y * y_stride, width, x_stride,
-                             left + copy * px.period);
+                             left + copy * px.period, outside);
                 } else {
-                    for (index_t b = 0; b < px.period; b++) memset(row + b * phase, 0, pitch * sizeof(float));
+                    for (index_t b = 0; b < px.period; b++)
+                        for (index_t i = 0; i < pitch; i++) row[b * phase + i] = outside;
                 }
             }
         }

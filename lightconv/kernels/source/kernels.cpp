@@ -1,9 +1,11 @@
 // Entry points. Each instruction set is one compilation of this file, its functions named after it.
 #include "block.h"
+#include "pooling.h"
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
 #define EXPORT(name) extern "C" __attribute__((visibility("default"))) void JOIN(VARIANT, name)
+#define EXPORT_INT(name) extern "C" __attribute__((visibility("default"))) int JOIN(VARIANT, name)
 
 EXPORT(conv)(const ConvGeometry* g, const float* x, const float* w, const float* bias, float* y) {
     conv_forward(*g, x, w, bias, y, nullptr);
@@ -29,4 +31,28 @@ EXPORT(block_weight)(const ConvGeometry* geometry, const float* x, const float* 
 EXPORT(block_input)(const ConvGeometry* geometry, const float* g, const float* y, const int8_t* places,
                     const float* w, float* x) {
     block_input(*geometry, Pooled{g, y, places}, w, x);
+}
+
+// Winners are null where they are not wanted, bytes, or (`wide`) of 32 bits.
+EXPORT(max_pool)(const PoolGeometry* g, const float* x, float* y, void* won, int64_t wide) {
+    if (wide)
+        max_pool(*g, x, y, (int32_t*)won);
+    else
+        max_pool(*g, x, y, (int8_t*)won);
+}
+
+EXPORT(max_pool_spread)(const PoolGeometry* g, const float* grad, const void* won, int64_t wide, float* x) {
+    if (wide)
+        max_pool_spread(*g, grad, (const int32_t*)won, x);
+    else
+        max_pool_spread(*g, grad, (const int8_t*)won, x);
+}
+
+EXPORT(avg_pool)(const PoolGeometry* g, const float* x, float* y) { avg_pool(*g, x, y); }
+
+EXPORT(avg_pool_spread)(const PoolGeometry* g, const float* grad, float* x) { avg_pool_spread(*g, grad, x); }
+
+EXPORT_INT(unpool)(int64_t planes, int64_t count, int64_t size, int64_t threads, int64_t add, const float* x,
+                   const int64_t* index, float* y) {
+    return unpool(planes, count, size, threads, add != 0, x, index, y);
 }

@@ -41,6 +41,13 @@ typedef int8_t bytes_anywhere __attribute__((vector_size(LANES), aligned(1), may
 INLINE floats load(const float* p) { return *(const floats_anywhere*)p; }
 INLINE void store(float* p, floats v) { *(floats_anywhere*)p = v; }
 INLINE void store(int8_t* p, ints v) { *(bytes_anywhere*)p = __builtin_convertvector(v, bytes); }
+INLINE void store(int32_t* p, ints v) { memcpy(p, &v, sizeof v); }
+INLINE ints load_ints(const int8_t* p) { return __builtin_convertvector(*(const bytes_anywhere*)p, ints); }
+INLINE ints load_ints(const int32_t* p) {
+    ints v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
 INLINE floats all(float value) { return value - floats{}; }
 INLINE floats choose(ints mask, floats a, floats b) { return mask ? a : b; }
 INLINE ints choose(ints mask, ints a, ints b) { return mask ? a : b; }

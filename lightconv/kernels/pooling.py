@@ -1,0 +1,257 @@
+"""Max-pooling, average pooling, their gradients, and unpooling, in 1-D to 3-D, float32.
+
+Each function takes the arguments of the operation of that name and returns None for what it does not support.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from lightconv.functional.geometry import Sizes, pool_output_size
+from lightconv.kernels.library import Function, Integers, functions, layout, usable
+
+# tensors of more taps number them by 32-bit integers
+_BYTE_TAPS = 128
+
+
+def _geometry(
+    shape: Sizes,
+    out: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    dilation: Sizes,
+    threads: int,
+    include: bool = False,
+    divisor: int = 0,
+    together: bool = False,
+) -> Integers:
+    """As the kernels' `PoolGeometry`; 1-D planes `together` are the rows of one, which a vector may span."""
+    axes = len(kernel)
+    planes, size = shape[0] * shape[1], shape[2:]
+    if axes == 1 and together:
+        size, out = (planes, *size), (planes, *out)
+        kernel, stride, pads, dilation = (1, *kernel), (1, *stride), (0, pads[0], 0, pads[1]), (1, *dilation)
+        planes, axes = 1, 2
+
+    def three(values: Sizes, missing: int) -> Sizes:
+        return (missing,) * (3 - axes) + tuple(values)
+
+    return Integers(
+        planes,
+        *three(size, 1),
+        *three(out, 1),
+        *three(kernel, 1),
+        *three(stride, 1),
+        *three(pads[:axes], 0),
+        *three(dilation, 1),
+        *(divisor, include),
+        *three(pads[axes:], 0),
+        threads,
+    )
+
+
+@lru_cache(4096)
+def _max_case(
+    shape: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool, threads: int
+) -> tuple[Integers, Sizes] | None:
+    out = pool_output_size(shape[2:], kernel, stride, pads, dilation, ceil_mode)
+    if 0 in shape or 0 in out:
+        return None
+    return _geometry(shape, out, kernel, stride, pads, dilation, threads, together=True), (*shape[:2], *out)
+
+
+def _max(
+    wanted: bool, x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor | None] | None:
+    kernels = functions()
+    if not kernels or not usable(x):
+        return None
+    if type(kernel) is list:  # a custom operator's arguments
+        kernel, stride, pads, dilation = tuple(kernel), tuple(stride), tuple(pads), tuple(dilation)
+    found = _max_case(x.shape, kernel, stride, pads, dilation, ceil_mode, torch.get_num_threads())
+    if found is None:
+        return None
+    order = layout(x)
+    x = x.contiguous()
+    integers, shape = found
+    y = x.new_empty(shape)
+    wide = math.prod(kernel) > _BYTE_TAPS
+    won = x.new_empty(shape, dtype=torch.int32 if wide else torch.int8) if wanted else None
+    kernels["max_pool"](
+        integers.address, x.data_ptr(), y.data_ptr(), None if won is None else won.data_ptr(), int(wide)
+    )
+    if order is torch.contiguous_format:
+        return y, won
+    return y.contiguous(memory_format=order), None if won is None else won.contiguous(memory_format=order)
+
+
+def max_pool(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor | None:
+    """The maxima alone."""
+    found = _max(False, x, kernel, stride, pads, dilation, ceil_mode)
+    return None if found is None else found[0]
+
+
+def max_pool_winners(
+    x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
+) -> tuple[Tensor, Tensor | None] | None:
+    """The maxima and the number of each window's winning tap."""
+    return _max(True, x, kernel, stride, pads, dilation, ceil_mode)
+
+
+@lru_cache(4096)
+def _spread_case(
+    shape: Sizes, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, threads: int
+) -> tuple[Integers, Sizes] | None:
+    if 0 in shape or 0 in size:
+        return None
+    whole = (*shape[:2], *size)
+    return _geometry(whole, shape[2:], kernel, stride, pads, dilation, threads), whole
+
+
+def max_pool_spread(
+    g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
+) -> Tensor | None:
+    """The gradient of max-pooling."""
+    kernels = functions()
+    if not kernels or not usable(g):
+        return None
+    if type(kernel) is list:  # a custom operator's arguments
+        kernel, stride, pads, dilation = tuple(kernel), tuple(stride), tuple(pads), tuple(dilation)
+    found = _spread_case(g.shape, tuple(size), kernel, stride, pads, dilation, torch.get_num_threads())
+    if found is None:
+        return None
+    order = layout(g)
+    g, won = g.contiguous(), won.contiguous()
+    integers, shape = found
+    x = g.new_empty(shape)
+    wide = won.dtype is torch.int32
+    kernels["max_pool_spread"](integers.address, g.data_ptr(), won.data_ptr(), int(wide), x.data_ptr())
+    return x if order is torch.contiguous_format else x.contiguous(memory_format=order)
+
+
+@lru_cache(4096)
+def _avg_case(
+    shape: Sizes,
+    size: Sizes | None,
+    kernel: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    ceil_mode: bool,
+    include: bool,
+    divisor: int | None,
+    threads: int,
+) -> tuple[Integers, Sizes] | None:
+    """For the means of a tensor of `shape`, or, given the `size` of its planes, for their gradients of `shape`."""
+    ones = (1,) * len(kernel)
+    out = pool_output_size(shape[2:], kernel, stride, pads, ones, ceil_mode) if size is None else shape[2:]
+    whole = shape if size is None else (*shape[:2], *size)
+    if 0 in whole or 0 in out:
+        return None
+    integers = _geometry(whole, out, kernel, stride, pads, ones, threads, include, divisor or 0, size is None)
+    return integers, (*shape[:2], *out) if size is None else whole
+
+
+def _avg(
+    kernel_name: str,
+    x: Tensor,
+    size: Sizes | None,
+    kernel: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor | None:
+    kernels = functions()
+    if not kernels or not usable(x):
+        return None
+    if type(kernel) is list:  # a custom operator's arguments
+        kernel, stride, pads = tuple(kernel), tuple(stride), tuple(pads)
+    size = None if size is None else tuple(size)
+    options = ceil_mode, count_include_pad, divisor_override
+    found = _avg_case(x.shape, size, kernel, stride, pads, *options, torch.get_num_threads())
+    if found is None:
+        return None
+    # torch keeps channels_last of planes, not of volumes
+    order = layout(x) if x.dim() == 4 else torch.contiguous_format
+    x = x.contiguous()
+    integers, shape = found
+    y = x.new_empty(shape)
+    kernels[kernel_name](integers.address, x.data_ptr(), y.data_ptr())
+    return y if order is torch.contiguous_format else y.contiguous(memory_format=order)
+
+
+def avg_pool(
+    x: Tensor,
+    kernel: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor | None:
+    """The mean of every window."""
+    return _avg("avg_pool", x, None, kernel, stride, pads, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool_spread(
+    g: Tensor,
+    size: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    pads: Sizes,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor | None:
+    """The gradient of average pooling."""
+    return _avg("avg_pool_spread", g, size, kernel, stride, pads, ceil_mode, count_include_pad, divisor_override)
+
+
+def _at_indices(call: Function, values: Tensor, indices: Tensor, shape: Sizes, *arguments: int) -> Tensor | None:
+    y = values.new_empty(shape)
+    values, indices = values.contiguous(), indices.contiguous()
+    inside = call(*arguments, torch.get_num_threads(), values.data_ptr(), indices.data_ptr(), y.data_ptr())
+    return y if inside else None  # the definition has the words for a wrong index
+
+
+def _countable(kernels: dict[str, Function], x: Tensor, indices: Tensor, size: Sizes) -> bool:
+    return (
+        bool(kernels)
+        and usable(x)
+        and indices.dtype is torch.int64
+        and type(indices) is Tensor
+        and indices.is_cpu
+        and x.numel() > 0
+        and indices.numel() > 0
+        and 0 not in size
+    )
+
+
+def max_unpool(x: Tensor, indices: Tensor, size: Sizes) -> Tensor | None:
+    """Every element at its index into a plane of `size`."""
+    kernels = functions()
+    if not _countable(kernels, x, indices, size) or x.shape != indices.shape or layout(x) != torch.contiguous_format:
+        return None
+    planes, count, whole = x.shape[0] * x.shape[1], math.prod(x.shape[2:]), math.prod(size)
+
+    def call(threads: int, *pointers: int) -> int:
+        return kernels["unpool"](planes, count, whole, threads, 0, *pointers)
+
+    return _at_indices(call, x, indices, (*x.shape[:2], *size))
+
+
+def place(g: Tensor, indices: Tensor, size: Sizes) -> Tensor | None:
+    """Every element added at its index into a plane of `size`."""
+    kernels = functions()
+    if not _countable(kernels, g, indices, size) or g.shape != indices.shape:
+        return None
+    planes, count, whole = g.shape[0] * g.shape[1], math.prod(g.shape[2:]), math.prod(size)
+
+    def call(threads: int, *pointers: int) -> int:
+        return kernels["unpool"](planes, count, whole, threads, 1, *pointers)
+
+    return _at_indices(call, g, indices, (*g.shape[:2], *size))

@@ -1,0 +1,424 @@
+// Max-pooling, average pooling, their gradients, and unpooling, plane by plane in row order.
+//
+// Pooling in general packs each plane as a convolution does (see convolve.h), with what padding stands for, and
+// goes through the taps. The common case, windows of 2 x 2 side by side, needs no packing.
+#pragma once
+
+#include "convolve.h"
+
+namespace {
+
+struct PoolGeometry {
+    index_t planes;
+    index_t size[3], out[3];
+    index_t kernel[3], stride[3], pad[3], dilation[3];
+    index_t divisor;            // of means; 0 for the number of elements
+    index_t count_include_pad;  // among these
+    index_t high[3];            // padding at the high ends
+    index_t threads;
+
+    index_t in_plane() const { return size[0] * size[1] * size[2]; }
+    index_t out_plane() const { return out[0] * out[1] * out[2]; }
+    index_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+
+    // Windows of 2 x 2 side by side, in rows long enough for a vector.
+    bool halves() const {
+        bool simple = kernel[0] == 1 && stride[0] == 1 && size[0] == out[0] && out[2] >= LANES;
+        for (int i = 0; i < 3; i++) simple &= pad[i] == 0 && 2 * (i > 0) * out[i] <= size[i];
+        for (int i = 1; i < 3; i++) simple &= kernel[i] == 2 && stride[i] == 2 && dilation[i] == 1;
+        return simple;
+    }
+};
+
+// Calls work(i) for `count` pieces of about `size` elements, several to a thread at a time.
+template <class Work>
+void share_some(index_t count, index_t size, index_t threads, const Work& work) {
+    const index_t some = most(1, least(16384 / most(1, size), ceil_divide(count, threads)));
+    share(ceil_divide(count, some), threads, [&](index_t item) {
+        for (index_t i = item * some; i < least(count, (item + 1) * some); i++) work(i);
+    });
+}
+
+template <class Work>
+void share_planes(const PoolGeometry& g, const Work& work) {
+    share_some(g.planes, g.in_plane(), g.threads, work);
+}
+
+// Calls step(column) for vectors that cover `columns`, the last one over its neighbour.
+template <class Step>
+INLINE void along(index_t columns, const Step& step) {
+    for (index_t i = 0;; i += LANES) {
+        if (i + LANES >= columns) return step(columns - LANES);
+        step(i);
+    }
+}
+
+// The four elements of LANES windows of 2 x 2, in row order.
+INLINE void quarters(const float* row, index_t pitch, floats (&v)[4]) {
+    for (int y = 0; y < 2; y++, row += pitch) {
+        const floats a = load(row), b = load(row + LANES);
+        v[2 * y] = even(a, b), v[2 * y + 1] = odd(a, b);
+    }
+}
+
+// And back.
+INLINE void put_quarters(float* row, index_t pitch, const floats (&v)[4]) {
+    for (int y = 0; y < 2; y++, row += pitch) {
+        store(row, interleave_low(v[2 * y], v[2 * y + 1]));
+        store(row + LANES, interleave_high(v[2 * y], v[2 * y + 1]));
+    }
+}
+
+// A window's elements as a list of offsets into packed planes, and how those are packed.
+struct PoolPacking {
+    index_t rows, blocks, pitch, plane;  // output rows that are worked on together
+    Packing y, x;
+    int32_t* offset;
+    index_t low[3];
+
+    static Axis axis(const PoolGeometry& g, int i, index_t* offsets) {
+        for (index_t t = 0; t < g.kernel[i]; t++) offsets[t] = g.dilation[i] * t - g.pad[i];
+        return Axis{g.kernel[i], offsets, offsets, g.stride[i]};
+    }
+
+    static index_t rows_for(const PoolGeometry& g) {
+        const index_t width = g.size[2] + 2 * g.pad[2] + g.stride[2] * g.dilation[2] * g.kernel[2];
+        const index_t span = g.dilation[1] * (g.kernel[1] - 1) + 1;
+        const index_t fit = PACKED_FLOATS / 4 / (width * g.kernel[0]) - span;
+        const index_t rows = most(1, least(g.out[1], fit / g.stride[1]));
+        return ceil_divide(g.out[1], ceil_divide(g.out[1], rows));
+    }
+
+    PoolPacking(const PoolGeometry& g, index_t* lists)
+        : rows(rows_for(g)),
+          blocks(ceil_divide(g.out[1], rows)),
+          y(axis(g, 1, lists), 1, rows),
+          x(axis(g, 2, lists + g.kernel[1]), 1, g.out[2]) {
+        pitch = x.extent;
+        const index_t phase = y.extent * pitch;
+        plane = y.period * x.period * phase;
+        offset = scratch<int32_t>(OFFSETS, g.taps());
+        int32_t* next = offset;
+        for (index_t tz = 0; tz < g.kernel[0]; tz++)
+            for (index_t ty = 0; ty < g.kernel[1]; ty++)
+                for (index_t tx = 0; tx < g.kernel[2]; tx++) {
+                    const index_t dy = g.dilation[1] * ty, dx = g.dilation[2] * tx;
+                    *next++ = (int32_t)(tz * plane + (dy % y.period * x.period + dx % x.period) * phase +
+                                        dy / y.period * pitch + dx / x.period);
+                }
+    }
+
+    // What the windows of one block of rows read, for plane z of the output.
+    float* pack(const PoolGeometry& g, const float* from, index_t z, index_t block, float outside) const {
+        float* packed = scratch<float>(INPUT, g.kernel[0] * plane + LANES);
+        for (index_t tz = 0; tz < g.kernel[0]; tz++) {
+            const index_t from_z = g.stride[0] * z + g.dilation[0] * tz - g.pad[0];
+            const bool inside = from_z >= 0 && from_z < g.size[0];
+            pack_plane(packed + tz * plane, y, x, 1, pitch, inside ? from + from_z * g.size[1] * g.size[2] : nullptr,
+                       g.size[1], g.size[2], g.size[2], 1, y.period * block * rows + y.low, x.low, outside);
+        }
+        return packed;
+    }
+
+    // Calls work(plane, z, block) for all there are.
+    template <class Work>
+    void share(const PoolGeometry& g, const Work& work) const {
+        const index_t blocks_of_plane = g.out[0] * blocks;
+        share_some(g.planes * blocks_of_plane, rows * pitch, g.threads, [&](index_t i) {
+            work(i / blocks_of_plane, i / blocks % g.out[0], i % blocks);
+        });
+    }
+
+    Rows block_rows(const PoolGeometry& g, index_t block) const {
+        return Rows{least(rows, g.out[1] - block * rows), g.out[2], pitch, g.out[2], 1};
+    }
+};
+
+// The first tap along an axis with which output `o` reads the input and not the padding before it.
+INLINE index_t first_tap(const PoolGeometry& g, int axis, index_t o) {
+    return ceil_divide(most(0, g.pad[axis] - g.stride[axis] * o), g.dilation[axis]);
+}
+
+// The maxima and, unless null, the numbers of the winning taps.
+template <class Number>
+void max_pool(const PoolGeometry& g, const float* x, float* y, Number* won) {
+    if (g.halves()) {
+        share_planes(g, [&](index_t plane) {
+            const float* from = x + plane * g.in_plane();
+            float* to = y + plane * g.out_plane();
+            Number* to_won = won ? won + plane * g.out_plane() : nullptr;
+            for (index_t row = 0; row < g.out[0] * g.out[1]; row++) {
+                const index_t z = row / g.out[1], start = (z * g.size[1] + 2 * (row % g.out[1])) * g.size[2];
+                along(g.out[2], [&](index_t i) {
+                    floats v[4];
+                    quarters(from + start + 2 * i, g.size[2], v);
+                    floats best = v[0];
+                    ints number = {};
+                    UNROLL for (int t = 1; t < 4; t++) {
+                        const ints better = replaces(v[t], best);
+                        best = choose(better, v[t], best);
+                        number = choose(better, ints{} + t, number);
+                    }
+                    store(to + row * g.out[2] + i, best);
+                    if (won) store(to_won + row * g.out[2] + i, number);
+                });
+            }
+        });
+        return;
+    }
+    const PoolPacking packing(g, scratch<index_t>(LIST, g.kernel[1] + g.kernel[2]));
+    // the number with which the scan of each window begins; that of z is added
+    const index_t taps = g.taps(), pitch = packing.pitch, starts = packing.blocks * packing.rows;
+    int32_t* start = nullptr;
+    if (g.pad[1] || g.pad[2]) {
+        start = scratch<int32_t>(TOTAL, (starts + 1) * pitch + LANES);
+        int32_t* along_row = start + starts * pitch;
+        for (index_t i = 0; i < pitch; i++) along_row[i] = (int32_t)first_tap(g, 2, i);
+        for (index_t row = 0; row < starts; row++) {
+            const int32_t first = (int32_t)(first_tap(g, 1, row) * g.kernel[2]);
+            for (index_t i = 0; i < pitch; i++) start[row * pitch + i] = along_row[i] + first;
+        }
+    }
+    packing.share(g, [&](index_t plane, index_t z, index_t block) {
+        const float* packed = packing.pack(g, x + plane * g.in_plane(), z, block, -__builtin_inff());
+        const Rows at = packing.block_rows(g, block);
+        const index_t to = plane * g.out_plane() + (z * g.out[1] + block * packing.rows) * g.out[2];
+        const int first = (int)(first_tap(g, 0, z) * g.kernel[1] * g.kernel[2]);
+        for (index_t q = 0; q < (at.rows - 1) * at.pitch + at.columns; q += LANES) {
+            floats best[1][1] = {{load(packed + packing.offset[0] + q)}};
+            ints number[1][1] = {{ints{} + first}};
+            if (start) number[0][0] += load_ints(start + block * packing.rows * pitch + q);
+            for (index_t t = 1; t < taps; t++) {
+                const floats v = load(packed + packing.offset[t] + q);
+                const ints better = replaces(v, best[0][0]);
+                best[0][0] = choose(better, v, best[0][0]);
+                number[0][0] = choose(better, ints{} + (int)t, number[0][0]);
+            }
+            put(y + to, 0, at, q, best);
+            if (won) put(won + to, 0, at, q, number);
+        }
+    });
+}
+
+// The gradient: elements of `grad` added at the places of the winners.
+template <class Number>
+void max_pool_spread(const PoolGeometry& g, const float* grad, const Number* won, float* x) {
+    if (g.halves()) {
+        share_planes(g, [&](index_t plane) {
+            float* to = x + plane * g.in_plane();
+            const float* from = grad + plane * g.out_plane();
+            const Number* from_won = won + plane * g.out_plane();
+            for (index_t row = 0; row < g.out[0] * g.out[1]; row++) {
+                const index_t z = row / g.out[1], y = row % g.out[1], width = g.size[2];
+                float* rows = to + (z * g.size[1] + 2 * y) * width;
+                along(g.out[2], [&](index_t i) {
+                    const floats value = load(from + row * g.out[2] + i);
+                    const ints number = load_ints(from_won + row * g.out[2] + i);
+                    floats v[4];
+                    UNROLL for (int t = 0; t < 4; t++) v[t] = choose(number == t, value, floats{});
+                    put_quarters(rows + 2 * i, width, v);
+                });
+                for (index_t i = 2 * g.out[2]; i < width; i++) rows[i] = rows[width + i] = 0;
+                if (y == g.out[1] - 1)
+                    memset(rows + 2 * width, 0, (g.size[1] - 2 * g.out[1]) * width * sizeof(float));
+            }
+        });
+        return;
+    }
+    const index_t taps = g.taps();
+    index_t* step = scratch<index_t>(LIST, taps);
+    for (index_t tz = 0, t = 0; tz < g.kernel[0]; tz++)
+        for (index_t ty = 0; ty < g.kernel[1]; ty++)
+            for (index_t tx = 0; tx < g.kernel[2]; tx++)
+                step[t++] = (g.dilation[0] * tz * g.size[1] + g.dilation[1] * ty) * g.size[2] + g.dilation[2] * tx;
+    share_planes(g, [&](index_t plane) {
+        float* to = x + plane * g.in_plane();
+        memset(to, 0, g.in_plane() * sizeof(float));
+        index_t o = plane * g.out_plane();
+        for (index_t z = 0; z < g.out[0]; z++)
+            for (index_t y = 0; y < g.out[1]; y++) {
+                index_t corner = ((g.stride[0] * z - g.pad[0]) * g.size[1] + g.stride[1] * y - g.pad[1]) * g.size[2];
+                corner -= g.pad[2];
+                for (index_t i = 0; i < g.out[2]; i++, o++, corner += g.stride[2]) {
+                    if ((uint64_t)won[o] >= (uint64_t)taps) continue;
+                    const index_t place = corner + step[won[o]];
+                    if ((uint64_t)place < (uint64_t)g.in_plane()) to[place] += grad[o];
+                }
+            }
+    });
+}
+
+// By what the sum of a window is divided, along one axis.
+INLINE index_t counted(const PoolGeometry& g, int axis, index_t o) {
+    const index_t begin = g.stride[axis] * o - g.pad[axis];
+    const index_t low = g.count_include_pad ? -g.pad[axis] : 0;
+    const index_t high = g.size[axis] + (g.count_include_pad ? g.high[axis] : 0);
+    return least(begin + g.kernel[axis], high) - most(begin, low);
+}
+
+// For outputs (y, x) the product of the counts, in rows of `pitch`; null where there is nothing to count.
+float* divisors(const PoolGeometry& g, index_t rows, index_t pitch) {
+    if (g.divisor) return nullptr;
+    float* found = scratch<float>(TOTAL, (rows + 1) * pitch + LANES);
+    float* along_row = found + rows * pitch;
+    for (index_t x = 0; x < pitch; x++) along_row[x] = (float)counted(g, 2, x);
+    for (index_t y = 0; y < rows; y++) {
+        const float here = (float)counted(g, 1, y);
+        for (index_t x = 0; x < pitch; x++) found[y * pitch + x] = along_row[x] * here;
+    }
+    return found;
+}
+
+INLINE float divisor_of_z(const PoolGeometry& g, index_t z) {
+    return g.divisor ? (float)g.divisor : (float)counted(g, 0, z);
+}
+
+// The mean of long windows, of which there are few: lanes run along the rows of each.
+void avg_pool_few(const PoolGeometry& g, const float* x, float* y) {
+    share_planes(g, [&](index_t plane) {
+        float* to = y + plane * g.out_plane();
+        for (index_t z = 0; z < g.out[0]; z++)
+            for (index_t r = 0; r < g.out[1]; r++)
+                for (index_t c = 0; c < g.out[2]; c++) {
+                    const index_t o[3] = {z, r, c};
+                    index_t begin[3], end[3];
+                    for (int i = 0; i < 3; i++) {
+                        begin[i] = g.stride[i] * o[i] - g.pad[i];
+                        end[i] = least(begin[i] + g.kernel[i], g.size[i]);
+                        begin[i] = most(begin[i], 0);
+                    }
+                    floats sums = {};
+                    float rest = 0;
+                    for (index_t i = begin[0]; i < end[0]; i++)
+                        for (index_t j = begin[1]; j < end[1]; j++) {
+                            const float* row = x + plane * g.in_plane() + (i * g.size[1] + j) * g.size[2];
+                            index_t k = begin[2];
+                            for (; k + LANES <= end[2]; k += LANES) sums += load(row + k);
+                            for (; k < end[2]; k++) rest += row[k];
+                        }
+                    float lanes[LANES];
+                    store(lanes, sums);
+                    for (int lane = 0; lane < LANES; lane++) rest += lanes[lane];
+                    const float area = g.divisor ? 1 : (float)(counted(g, 1, r) * counted(g, 2, c));
+                    *to++ = rest / (area * divisor_of_z(g, z));
+                }
+    });
+}
+
+void avg_pool(const PoolGeometry& g, const float* x, float* y) {
+    if (g.halves()) {
+        const float divisor = g.divisor ? (float)g.divisor : 4.0f;
+        share_planes(g, [&](index_t plane) {
+            const float* from = x + plane * g.in_plane();
+            float* to = y + plane * g.out_plane();
+            for (index_t row = 0; row < g.out[0] * g.out[1]; row++) {
+                const index_t z = row / g.out[1], start = (z * g.size[1] + 2 * (row % g.out[1])) * g.size[2];
+                along(g.out[2], [&](index_t i) {
+                    floats v[4];
+                    quarters(from + start + 2 * i, g.size[2], v);
+                    store(to + row * g.out[2] + i, ((v[0] + v[1]) + (v[2] + v[3])) / divisor);
+                });
+            }
+        });
+        return;
+    }
+    if (g.out_plane() < LANES / 2) return avg_pool_few(g, x, y);
+    const PoolPacking packing(g, scratch<index_t>(LIST, g.kernel[1] + g.kernel[2]));
+    const float* divisor = divisors(g, packing.blocks * packing.rows, packing.pitch);
+    const index_t taps = g.taps();
+    packing.share(g, [&](index_t plane, index_t z, index_t block) {
+        const float* packed = packing.pack(g, x + plane * g.in_plane(), z, block, 0);
+        const Rows at = packing.block_rows(g, block);
+        const index_t to = plane * g.out_plane() + (z * g.out[1] + block * packing.rows) * g.out[2];
+        const float by_z = divisor_of_z(g, z);
+        for (index_t q = 0; q < (at.rows - 1) * at.pitch + at.columns; q += LANES) {
+            floats total = load(packed + packing.offset[0] + q);
+            for (index_t t = 1; t < taps; t++) total += load(packed + packing.offset[t] + q);
+            const floats by = divisor ? load(divisor + block * packing.rows * at.pitch + q) * by_z : all(by_z);
+            const floats mean[1][1] = {{total / by}};
+            put(y + to, 0, at, q, mean);
+        }
+    });
+}
+
+void avg_pool_spread(const PoolGeometry& g, const float* grad, float* x) {
+    if (g.halves()) {
+        const float divisor = g.divisor ? (float)g.divisor : 4.0f;
+        share_planes(g, [&](index_t plane) {
+            float* to = x + plane * g.in_plane();
+            const float* from = grad + plane * g.out_plane();
+            for (index_t row = 0; row < g.out[0] * g.out[1]; row++) {
+                const index_t z = row / g.out[1], y = row % g.out[1], width = g.size[2];
+                float* rows = to + (z * g.size[1] + 2 * y) * width;
+                along(g.out[2], [&](index_t i) {
+                    const floats share = load(from + row * g.out[2] + i) / divisor;
+                    put_quarters(rows + 2 * i, width, {share, share, share, share});
+                });
+                for (index_t i = 2 * g.out[2]; i < width; i++) rows[i] = rows[width + i] = 0;
+                if (y == g.out[1] - 1)
+                    memset(rows + 2 * width, 0, (g.size[1] - 2 * g.out[1]) * width * sizeof(float));
+            }
+        });
+        return;
+    }
+    const float* divisor = divisors(g, g.out[1], g.out[2]);
+    share_planes(g, [&](index_t plane) {
+        float* to = x + plane * g.in_plane();
+        memset(to, 0, g.in_plane() * sizeof(float));
+        float* shares = scratch<float>(GRADIENT, g.out[2] + LANES);
+        for (index_t z = 0; z < g.out[0]; z++)
+            for (index_t y = 0; y < g.out[1]; y++) {
+                const float* from = grad + plane * g.out_plane() + (z * g.out[1] + y) * g.out[2];
+                const float by_z = divisor_of_z(g, z);
+                for (index_t i = 0; i < g.out[2]; i++) shares[i] = from[i] / (divisor ? divisor[y * g.out[2] + i] * by_z : by_z);
+                for (index_t tz = 0; tz < g.kernel[0]; tz++)
+                    for (index_t ty = 0; ty < g.kernel[1]; ty++) {
+                        const index_t to_z = g.stride[0] * z + tz - g.pad[0], to_y = g.stride[1] * y + ty - g.pad[1];
+                        if (to_z < 0 || to_z >= g.size[0] || to_y < 0 || to_y >= g.size[1]) continue;
+                        float* row = to + (to_z * g.size[1] + to_y) * g.size[2];
+                        if (g.out[2] < g.kernel[2]) {
+                            // few long windows, one after the other
+                            for (index_t i = 0; i < g.out[2]; i++) {
+                                const index_t begin = g.stride[2] * i - g.pad[2];
+                                const index_t end = least(begin + g.kernel[2], g.size[2]);
+                                for (index_t x = most(begin, 0); x < end; x++) row[x] += shares[i];
+                            }
+                            continue;
+                        }
+                        for (index_t tx = 0; tx < g.kernel[2]; tx++) {
+                            // outputs whose tap tx lies within the row
+                            const index_t shift = tx - g.pad[2], last = g.size[2] - 1 - shift;
+                            const index_t begin = ceil_divide(most(0, -shift), g.stride[2]);
+                            const index_t end = last < 0 ? 0 : least(g.out[2], last / g.stride[2] + 1);
+                            if (g.stride[2] == 1)
+                                for (index_t i = begin; i < end; i++) row[i + shift] += shares[i];
+                            else
+                                for (index_t i = begin; i < end; i++) row[g.stride[2] * i + shift] += shares[i];
+                        }
+                    }
+            }
+    });
+}
+
+// Elements of x at their indices into planes of y, among zeros, the last of equal indices; or, with `add`, all of
+// them added. Returns whether all indices are places of a plane.
+bool unpool(index_t planes, index_t count, index_t size, index_t threads, bool add, const float* x,
+            const int64_t* index, float* y) {
+    int fine = 1;
+    share_some(planes, size, threads, [&](index_t plane) {
+        bool inside = true;
+        const float* from = x + plane * count;
+        const int64_t* at = index + plane * count;
+        float* to = y + plane * size;
+        memset(to, 0, size * sizeof(float));
+        for (index_t i = 0; i < count; i++) {
+            const bool there = (uint64_t)at[i] < (uint64_t)size;
+            inside &= there;
+            if (there) to[at[i]] = add ? to[at[i]] + from[i] : from[i];
+        }
+        if (!inside) __atomic_store_n(&fine, 0, __ATOMIC_RELAXED);
+    });
+    return fine;
+}
+
+}  // namespace
