@@ -42,7 +42,7 @@ def from_mirrors(files: Sequence[IDXFile], mirrors: Sequence[str], folder: Path)
                 continue
             _log.info("Fetching %s%s.gz", mirror, file.name)
             try:
-                _store(_answer(f"{mirror}{file.name}.gz", file.size), folder / f"{file.name}.gz", file, packed=True)
+                _store(_answer(f"{mirror}{file.name}.gz", file.limit), folder / f"{file.name}.gz", file, packed=True)
                 break
             except (Unreachable, Damaged) as error:
                 failures[mirror] = f"{urllib.parse.urlsplit(mirror).hostname}: {error}"

@@ -31,8 +31,8 @@ def read_frozen(path: Path, limit: int = 1 << 28) -> Any:
     with path.open("rb") as file:
         try:
             return _arrays(_Unpickler(file).load())
-        except (pickle.UnpicklingError, Damaged) as error:
-            raise Damaged(str(error)) from error
+        except Damaged:
+            raise
         except Exception as error:
             # A broken pickle is a broken program: there are as many exceptions as instructions.
             raise Damaged(f"it is not a pickle of arrays ({type(error).__name__}: {error})") from error
@@ -78,11 +78,11 @@ class _Unpickler(pickle.Unpickler):
         known = {"numpy.ndarray": _Array, "numpy.dtype": _DType, "numpy.core.multiarray._reconstruct": _begin}
         full = f"{module}.{name}".replace("numpy._core.", "numpy.core.")
         if full not in known:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs")
+            raise Damaged(f"it asks for {module}.{name}, which no array needs")
         return known[full]
 
     def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError("it refers to objects outside")
+        raise Damaged("it refers to objects outside")
 
 
 def _arrays(thing: Any) -> Any:

@@ -40,6 +40,11 @@ class IDXFile:
         """Bytes of the unpacked file."""
         return 4 + 4 * len(self.shape) + math.prod(self.shape)
 
+    @property
+    def limit(self) -> int:
+        """Bytes that the file may have, packed or not: what cannot be compressed grows a little."""
+        return self.size + self.size // 8 + 1024
+
 
 def read(path: Path, expected: IDXFile, packed: bool) -> np.ndarray:
     """The array in an IDX file, packed with gzip or not, after checking size, magic number, axes, MD5 and values.
@@ -50,9 +55,10 @@ def read(path: Path, expected: IDXFile, packed: bool) -> np.ndarray:
         Damaged: if the file is not what is expected.
         OSError: if it is absent or cannot be read.
     """
-    content = path.read_bytes() if path.stat().st_size <= 2 * expected.size + 1024 else b""
-    if not content:
-        raise Damaged(f"it has {path.stat().st_size:,} bytes")
+    size = path.stat().st_size
+    if not 0 < size <= expected.limit:
+        raise Damaged(f"it has {size:,} bytes")
+    content = path.read_bytes()
     if packed and expected.md5 is None and expected.packed_md5 is not None:
         _check_md5(content, expected.packed_md5)
     if packed:
