@@ -1,5 +1,6 @@
 """Building blocks of the networks."""
 
+import torch
 from torch import Tensor
 
 import lightconv.nn as nn
@@ -24,3 +25,57 @@ class GlobalMax(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Reduce all spatial axes."""
         return x.flatten(2).amax(2)
+
+
+class ConvNormReLU(nn.Sequential):
+    """relu(norm(conv(x))), padded to keep the size or, with a stride, to divide it: (N, C, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+        )
+
+
+class Patterns(nn.Module):
+    """Each square part of a map, summed up under its channel's pattern of weights.
+
+    A depthwise convolution with kernel and stride of the part's size, (N, C, s, s * parts) to (N, C * parts), but
+    without windows that overlap a product and a sum are all there is to do.
+    """
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, size, size).uniform_(-1 / size, 1 / size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One number for each channel and part."""
+        parts = x.unflatten(3, (-1, self.weight.shape[2]))
+        return (parts * self.weight.unsqueeze(2)).sum((2, 4)).flatten(1)
+
+
+class TensAndUnits(nn.Module):
+    """Logits of the numbers 00 to 99, each the sum of its two digits': (N, features) to (N, 100).
+
+    Their softmax is the product of one over the tens and one over the units.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, 20)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits in the order of the numbers."""
+        tens, units = self.linear(x).split(10, dim=1)
+        return (tens.unsqueeze(2) + units.unsqueeze(1)).flatten(1)
+
+
+def he_initialised(linear: nn.Linear) -> nn.Linear:
+    """The layer, weights drawn anew from He's uniform distribution, biases zero.
+
+    K. He et al., "Delving Deep into Rectifiers", ICCV 2015.
+    """
+    nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu")
+    nn.init.zeros_(linear.bias)
+    return linear

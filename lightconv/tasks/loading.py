@@ -8,10 +8,14 @@ import torch
 
 from lightconv.errors import UsageError
 from lightconv.tasks.classifier import Classifier
+from lightconv.tasks.mnist import MNISTClassifier
 from lightconv.tasks.mnist1d import MNIST1DClassifier
+from lightconv.tasks.mnist100 import MNIST100Classifier
 
 BEST = "best.ckpt"
-TASKS: dict[str, type[Classifier]] = {task.task: task for task in (MNIST1DClassifier,)}
+TASKS: dict[str, type[Classifier]] = {
+    task.task: task for task in (MNIST1DClassifier, MNISTClassifier, MNIST100Classifier)
+}
 
 
 def load(path: str | Path) -> Classifier:

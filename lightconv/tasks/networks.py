@@ -1,7 +1,10 @@
 """The networks as recipes: each function returns one, freshly initialised, from normalised input to logits."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import lightconv.nn as nn
-from lightconv.tasks.blocks import GlobalMax, Residual
+from lightconv.tasks.blocks import ConvNormReLU, GlobalMax, Patterns, Residual, TensAndUnits, he_initialised
 
 
 def mnist1d_book() -> nn.Sequential:
@@ -47,3 +50,87 @@ def mnist1d_light() -> nn.Sequential:
 def mnist1d_tiny() -> nn.Sequential:
     """9 channels: 1,855 parameters, fewer than the notebook's network."""
     return mnist1d_residual(channels=9)
+
+
+def conv_pool_relu(channels: Sequence[int], features: int, classes: int) -> nn.Sequential:
+    """Notebook 10.5's kind of network: convolutions 5x5 without padding, each pooled 2x2, and two linear layers.
+
+    The notebook drops channels between the second convolution and its pooling; dropping them after pooling and ReLU
+    gives the same, for both leave a channel of zeros as it is. Its log-softmax is part of the loss here.
+
+    Args:
+        channels: of the convolutions.
+        features: numbers that are left after the last pooling.
+        classes: their number.
+    """
+    stages: list[nn.Module] = [nn.ConvMaxPoolReLU(*pair, kernel_size=5) for pair in pairwise((1, *channels))]
+    stages.insert(2, nn.Dropout2d(0.5))
+    return nn.Sequential(
+        *stages,
+        nn.Flatten(),
+        he_initialised(nn.Linear(features, 50)),
+        nn.ReLU(),
+        he_initialised(nn.Linear(50, classes)),
+    )
+
+
+def mnist_book() -> nn.Sequential:
+    """Notebook 10.5: 28x28 becomes 12x12 and 4x4; 21,840 parameters."""
+    return conv_pool_relu((10, 20), features=20 * 4 * 4, classes=10)
+
+
+def mnist100_original() -> nn.Sequential:
+    """The notebook's two stages at 128x128, which become 62x62 and 29x29: 851,430 parameters."""
+    return conv_pool_relu((10, 20), features=20 * 29 * 29, classes=100)
+
+
+def mnist100_v1() -> nn.Sequential:
+    """A third stage, 12x12: 318,470 parameters."""
+    return conv_pool_relu((10, 20, 40), features=40 * 12 * 12, classes=100)
+
+
+def mnist100_v2() -> nn.Sequential:
+    """A fourth stage, 4x4: 174,550 parameters."""
+    return conv_pool_relu((10, 20, 40, 80), features=80 * 4 * 4, classes=100)
+
+
+def compact(half: Sequence[int], quarter: Sequence[int], digits: int = 1) -> nn.Sequential:
+    """Features of digits side by side: 28 x (28 * ``digits``) to ``digits`` numbers for each of the last channels.
+
+    The first convolution halves the size at once, a pooling halves it again. What is left of each digit, 7x7, is
+    summed up under one pattern of weights for each channel: unlike an average it knows where something is, and it
+    costs a small share of a linear layer over the whole map.
+
+    Args:
+        half: channels of the convolutions at half the size: 5x5, then 3x3.
+        quarter: channels of those at a quarter of it, 3x3.
+        digits: how many there are.
+    """
+    return nn.Sequential(
+        ConvNormReLU(1, half[0], kernel_size=5, stride=2),
+        *(ConvNormReLU(*pair) for pair in pairwise(half)),
+        nn.MaxPool2d(2),
+        *(ConvNormReLU(*pair) for pair in pairwise((half[-1], *quarter))),
+        Patterns(quarter[-1], size=7),
+        nn.BatchNorm1d(quarter[-1] * digits),
+    )
+
+
+def mnist_light() -> nn.Sequential:
+    """Four convolutions: 28,434 parameters."""
+    return nn.Sequential(compact((16, 32), (32, 40)), nn.Linear(40, 10))
+
+
+def mnist_tiny() -> nn.Sequential:
+    """Three convolutions: 9,402 parameters."""
+    return nn.Sequential(compact((16, 16), (32,)), nn.Linear(32, 10))
+
+
+def mnist100_light() -> nn.Sequential:
+    """Three convolutions on the picture as it is, and ten logits for each digit: 17,380 parameters."""
+    return nn.Sequential(compact((16, 32), (32,), digits=2), TensAndUnits(2 * 32))
+
+
+def mnist100_tiny() -> nn.Sequential:
+    """The same with 16 channels throughout: 6,612 parameters."""
+    return nn.Sequential(compact((16, 16), (16,), digits=2), TensAndUnits(2 * 16))
