@@ -156,7 +156,8 @@ def gather(x: Tensor, axis: int, band: Band) -> Tensor:
     index, weight, spare = band.tables(x.device)
     tail = (1,) * (x.dim() - 1 - axis)
     if band.taps > _LONG:
-        y = x.index_select(axis, index.t().flatten()).unflatten(axis, (len(band), band.taps))
+        y = x.index_select(axis, index.t().flatten())
+        y = y.reshape(*x.shape[:axis], len(band), band.taps, *x.shape[axis + 1 :])
         if band.least < band.taps:
             y = y.masked_fill(spare.t().reshape(len(band), band.taps, *tail), 0)
         if not band.plain:
