@@ -423,3 +423,16 @@ def test_the_notebooks_convolutions(subject: Subject) -> None:
         function(subject, "conv2d")(image, weights, stride=2, padding=1),
         reference.conv_numpy_4(image.numpy(), weights.numpy(), stride=2, pad=1),
     )
+
+
+def test_one_column_is_smoothed_like_one_row(subject: Subject) -> None:
+    """Torch repeats the first element of a column where antialias enlarges it; by definition rows and columns agree."""
+    if subject.name == "torch":
+        pytest.skip("torch does not keep this law")
+    interpolate = function(subject, "interpolate")
+    row = rand(1, 2, 1, 4)
+    for mode, plain in (("bilinear", "linear"), ("bicubic", "cubic")):
+        across = interpolate(row, (1, 7), mode=mode, antialias=True)
+        down = interpolate(row.transpose(2, 3).contiguous(), (7, 1), mode=mode, antialias=True)
+        equal(down.transpose(2, 3), across)
+        both(across, reference.interpolate(row.numpy(), (1, 7), mode=plain, antialias=True))

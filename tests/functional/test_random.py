@@ -212,7 +212,9 @@ def resampling(draw: DrawFn) -> Drawing:
         options["align_corners"] = draw(st.sampled_from((None, False, True)))
     if mode in ("bilinear", "bicubic", "lanczos"):
         options["antialias"] = draw(st.booleans())
-    x = normal(draw(st.integers(1, 2)), draw(st.integers(1, 2)), *sizes(draw, n, most=10 if n < 3 else 5))
+    # with antialias and one column torch repeats the first row, whatever the others hold
+    least = 2 if options.get("antialias") else 1
+    x = normal(draw(st.integers(1, 2)), draw(st.integers(1, 2)), *sizes(draw, n, least, 10 if n < 3 else 5))
     return "interpolate", n, Call((x,), options)
 
 
@@ -371,7 +373,7 @@ def holds(subject: Subject, drawing: Drawing, seed: int, layout: str, check_refe
             return
         same(result, expected, what=name)
         if isinstance(expected, Tensor) and not expected.numel():
-            run(function, arguments)  # torch refuses to go back from nothing in some operations
+            event("nothing comes out")  # and some of torch's operators refuse to go back from there
         elif name == "interpolate" and made[1]["mode"].startswith("nearest"):
             _, (gradient,) = run(function, arguments)
             same(gradient, nearest_gradient(made[0][0], random_like(expected), made[1]), what="gradient")
