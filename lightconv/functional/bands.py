@@ -193,14 +193,14 @@ def multiply(x: Tensor, band: Band) -> Tensor:
     return y
 
 
-def apply(x: Tensor, band: Band, finite: bool) -> Tensor:
-    """Apply a band to the middle axis of a contiguous (outer, n, inner), in the fastest way that is exact."""
+def apply(x: Tensor, band: Band, dense: bool) -> Tensor:
+    """Apply a band to the middle axis of a contiguous (outer, n, inner), by dense matrices if told so."""
     if band.repeats:
         copies = x.unsqueeze(2).expand(-1, -1, band.repeats, -1).clone(memory_format=torch.contiguous_format)
         return copies.view(x.shape[0], len(band), x.shape[2])
     if band.transposed.repeats:
         return fold_repeats(x, band.transposed.repeats)
-    if finite and dense_pays(x, band):
+    if dense:
         return multiply(x, band)
     return gather(x, 1, band)
 
@@ -225,10 +225,20 @@ def dense_pays(x: Tensor, band: Band) -> bool:
     return band.width / 20 < band.taps * (4 if x.shape[2] < 8 else 0.7)
 
 
-def is_finite(x: Tensor) -> bool:
-    """Whether all elements are known to be finite; False is no proof of the contrary."""
+def _products_keep_float32() -> bool:
+    """Whether matrix products are not allowed to round to bfloat16 (see torch.set_float32_matmul_precision)."""
+    matmul = getattr(torch.backends.mkldnn, "matmul", None)
+    if matmul is None:
+        return torch.get_float32_matmul_precision() == "highest"
+    return matmul.fp32_precision in ("none", "ieee")
+
+
+def may_multiply(x: Tensor) -> bool:
+    """Whether products with dense matrices are exact: `x` is known to be finite, and its dtype is kept."""
     if type(x) is not Tensor or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None:
         return False  # a stand-in that has no values
+    if x.dtype == torch.float32 and not _products_keep_float32():
+        return False
     return math.isfinite(x.sum().item())
 
 

@@ -19,7 +19,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from lightconv.functional import interpolation
 from lightconv.functional.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
-from lightconv.functional.bands import Band, apply, dense_pays, gather, is_finite, transpose
+from lightconv.functional.bands import Band, apply, dense_pays, gather, may_multiply, transpose
 from lightconv.functional.dispatch import (
     Operation,
     accumulation_dtype,
@@ -117,8 +117,9 @@ def _run_piece(x: Tensor, bands: Bands, order: Sequence[int], first: int, work: 
         band, shape, at = bands[i], x.shape, first + i
         assert band is not None
         flat = x.reshape(numel(shape[:at]), shape[at], numel(shape[at + 1 :]))
-        finite = finite or (dense_pays(flat, band) and is_finite(flat))
-        flat = apply(flat, band, finite)
+        pays = dense_pays(flat, band)
+        finite = finite or (pays and may_multiply(flat))
+        flat = apply(flat, band, pays and finite)
         if as_bytes:
             flat = _round(flat)
         x = flat.reshape(*shape[:at], len(band), *shape[at + 1 :])
@@ -516,14 +517,12 @@ def _check_sizes(x: Tensor, out: Sizes) -> None:
 
 def _check_dtype(x: Tensor, out: Sizes, mode: str, antialias: bool) -> None:
     accepted: tuple[torch.dtype, ...] = _REALS
-    if antialias:
-        if tuple(x.shape[2:]) == tuple(out):
-            return
-        if x.device.type == "cpu":
-            accepted = (torch.float32, torch.float64)
+    if antialias and x.device.type == "cpu":
+        accepted = (torch.float32, torch.float64)
     if mode in (*_PICKING, "bilinear", "bicubic", "lanczos"):
         accepted = (*accepted, torch.uint8)
-    if x.dtype not in accepted:
+    copied = antialias and x.dtype not in accepted and tuple(x.shape[2:]) == tuple(out)
+    if x.dtype not in accepted and not copied:
         names = ", ".join(str(dtype).removeprefix("torch.") for dtype in accepted)
         how = " with antialias" if antialias else ""
         raise NotImplementedError(
