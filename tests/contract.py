@@ -522,6 +522,8 @@ def _check_dtype(
 ) -> None:
     what = f"{dtype}"
     made, again = case.make(dtype), case.make(dtype)
+    if "INTERNAL ASSERT" in str(attempt(lambda: operation.truth(*again[0], **again[1]))[1]):
+        return  # a bug of torch says nothing about what it accepts
     result, expected, error = agree(
         lambda: function(*made[0], **made[1]), lambda: operation.truth(*again[0], **again[1]), what
     )
@@ -1062,6 +1064,8 @@ def check_functorch(subject: Subject, operation: Operation, case: Call, thorough
     with quiet():
         leaves = [t.detach().clone().requires_grad_(n in floats) for n, t in enumerate(given)]
         value = of(theirs)(*leaves)
+        if not value.numel() or not all(t.numel() for t in leaves):
+            pytest.skip("nothing has no Jacobian")
         wanted = [leaves[n] for n in floats]
         basis = torch.eye(value.numel(), dtype=value.dtype).reshape(-1, *value.shape)
         rows = [torch.autograd.grad(value, wanted, row, retain_graph=True) for row in basis]

@@ -212,9 +212,7 @@ def resampling(draw: DrawFn) -> Drawing:
         options["align_corners"] = draw(st.sampled_from((None, False, True)))
     if mode in ("bilinear", "bicubic", "lanczos"):
         options["antialias"] = draw(st.booleans())
-    # with antialias and one column torch repeats the first row, whatever the others hold
-    least = 2 if options.get("antialias") else 1
-    x = normal(draw(st.integers(1, 2)), draw(st.integers(1, 2)), *sizes(draw, n, least, 10 if n < 3 else 5))
+    x = normal(draw(st.integers(1, 2)), draw(st.integers(1, 2)), *sizes(draw, n, most=10 if n < 3 else 5))
     return "interpolate", n, Call((x,), options)
 
 
@@ -331,7 +329,7 @@ def refused_with_samples(name: str, n: int, call: Call) -> bool:
 
 
 def adjoint_gradient(x: Tensor, g: Tensor, kwargs: dict[str, Any]) -> Tensor:
-    """The adjoint of torch's forward pass; its backward pass reads elsewhere where sizes, but not factors, agree."""
+    """The adjoint of torch's forward pass; its backward pass sometimes rounds or skips otherwise."""
     elements = math.prod(x.shape[2:])
     pictures = torch.eye(elements, dtype=x.dtype).reshape(elements, 1, *x.shape[2:])
     matrix = F.interpolate(pictures, **kwargs).reshape(elements, -1)
@@ -372,10 +370,14 @@ def holds(subject: Subject, drawing: Drawing, seed: int, layout: str, check_refe
             first = [r[0] if isinstance(r, tuple) else r for r in (result, expected)]
             same(first[0], first[1], what=name)
             return
+        if made[1].get("antialias") and expected.shape[-1] == 1:
+            event("one column")  # torch repeats its first element; test_laws.py and the reference know better
+            run(function, arguments)
+            return
         same(result, expected, what=name)
         if isinstance(expected, Tensor) and not expected.numel():
             event("nothing comes out")  # and some of torch's operators refuse to go back from there
-        elif name == "interpolate" and "scale_factor" in made[1]:
+        elif name == "interpolate":
             _, (gradient,) = run(function, arguments)
             same(gradient, adjoint_gradient(made[0][0], random_like(expected), made[1]), what="gradient")
         else:
