@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from lightconv.errors import UsageError
 
@@ -59,35 +60,37 @@ class Augmentation:
 
 def _shifted(x: Tensor, shift: Tensor) -> Tensor:
     height, width = x.shape[2:]
-    rows = _axis(height, x.device) + shift[0][:, None]
-    columns = _axis(width, x.device) + shift[1][:, None]
-    return _pixels(x, rows[:, :, None], columns[:, None, :])
+    # A border of zeros stands for all that is outside; nothing has to be asked for each pixel then.
+    rows = (_axis(height, x.device) + shift[0][:, None]).clamp(-1, height) + 1
+    columns = (_axis(width, x.device) + shift[1][:, None]).clamp(-1, width) + 1
+    places = (rows * (width + 2))[:, :, None] + columns[:, None, :]
+    return _gathered(F.pad(x, (1, 1, 1, 1)), places)
 
 
 def _displaced(x: Tensor, turn: Tensor, shift: Tensor) -> Tensor:
     height, width = x.shape[2:]
     up, right = (height - 1) / 2, (width - 1) / 2
-    down = _axis(height, x.device)[:, None] - up
-    along = _axis(width, x.device)[None, :] - right
-    (a, b, c, d), (dy, dx) = turn[:, :, None, None], shift[:, :, None, None]
-    rows = a * down + b * along + (up + dy)
-    columns = c * down + d * along + (right + dx)
+    down = (_axis(height, x.device) - up)[:, None]
+    along = (_axis(width, x.device) - right)[None, :]
+    (a, b, c, d), (dy, dx) = turn[:, :, None, None], shift[:, :, None, None].to(turn.dtype)
+    rows = torch.addcmul(a * down + (up + dy), b, along).clamp(-1, height) + 1
+    columns = torch.addcmul(d * along + (right + dx), c, down).clamp(-1, width) + 1
     top, left = rows.floor(), columns.floor()
     below, beyond = (rows - top)[:, None], (columns - left)[:, None]
-    i, j = top.long(), left.long()
-    upper = torch.lerp(_pixels(x, i, j).float(), _pixels(x, i, j + 1).float(), beyond)
-    lower = torch.lerp(_pixels(x, i + 1, j).float(), _pixels(x, i + 1, j + 1).float(), beyond)
+    places = top.long() * (width + 3) + left.long()
+    padded = F.pad(x.to(turn.dtype), (1, 2, 1, 2))
+    upper = torch.lerp(_gathered(padded, places), _gathered(padded, places + 1), beyond)
+    places += width + 3
+    lower = torch.lerp(_gathered(padded, places), _gathered(padded, places + 1), beyond)
     result = torch.lerp(upper, lower, below)
-    return result.to(x.dtype) if x.is_floating_point() else result.round().to(x.dtype)
+    return result.to(x.dtype) if x.is_floating_point() else result.round_().to(x.dtype)
 
 
-def _pixels(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Picture n at rows[n] and columns[n], both broadcast to (N, H, W); zero outside."""
-    count, channels, height, width = x.shape
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    places = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
-    places = places.reshape(count, 1, -1).expand(-1, channels, -1)
-    return (x.reshape(count, channels, -1).gather(2, places)).reshape(x.shape) * inside[:, None]
+def _gathered(x: Tensor, places: Tensor) -> Tensor:
+    """Of each picture, the pixels at places (N, H, W), counted row by row."""
+    count, channels = x.shape[:2]
+    index = places.reshape(count, 1, -1).expand(-1, channels, -1)
+    return x.reshape(count, channels, -1).gather(2, index).reshape(count, channels, *places.shape[1:])
 
 
 def _axis(size: int, device: torch.device) -> Tensor:
