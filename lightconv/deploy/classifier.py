@@ -1,10 +1,6 @@
 """A trained classifier as one file that takes raw input, with a card that says what it is."""
 
-import datetime
-import hashlib
-import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightconv.deploy.card import card_path, describe, metadata
 from lightconv.deploy.files import ExportError, Staged, publish_pair
 from lightconv.deploy.onnx import ExportReport, write_onnx
 
 if TYPE_CHECKING:
     from lightconv.tasks import Classifier
 
-__all__ = ["card_path", "check_place", "export_onnx"]
+__all__ = ["check_place", "export_onnx"]
 
 # Probabilities agree to this, whatever the network: the promise to whoever runs the file.
 TOLERANCE = 1e-5
@@ -58,22 +55,23 @@ def export_onnx(
         device = next(classifier.parameters()).device
         raw = _random_input(classifier.input_name, shape).to(device)
         cases = [] if samples is None else [(_raw_input(samples, raw).to(device),)]
-        facts = _facts(classifier, scores)
         report = write_onnx(
             _Deployed(classifier),
             (raw,),
             file,
             input_names=[classifier.input_name],
             output_names=["probabilities", "label"],
-            metadata={
-                key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-                for key, value in facts.items()
-            },
+            metadata=metadata(_facts(classifier, scores)),
             cases=cases,
             tolerance=lambda expected: TOLERANCE,
         )
-        content = file.temporary.read_bytes()
-        card.write(_card(facts, classifier, report, content).encode())
+        text = describe(
+            file.temporary.read_bytes(),
+            file.path.name,
+            largest_difference_from_pytorch=report.largest_difference,
+            torch_version=str(torch.__version__),
+        )
+        card.write(text.encode())
         publish_pair(file, card)
     return report
 
@@ -84,11 +82,6 @@ def check_place(path: str | os.PathLike[str]) -> None:
         raise ExportError(f"Expected the name of an .onnx file to write, but got {path}.")
     with Staged(path), Staged(card_path(path)):
         pass
-
-
-def card_path(path: str | os.PathLike[str]) -> Path:
-    """Where the card of a model lies."""
-    return Path(path).with_suffix(".json")
 
 
 class _Deployed(nn.Module):
@@ -138,31 +131,3 @@ def _facts(classifier: Any, scores: Mapping[str, Any] | None) -> dict[str, Any]:
         "provenance": dict(getattr(classifier, "provenance", {})),
         "lightconv_version": lightconv.__version__,
     }
-
-
-def _card(facts: Mapping[str, Any], classifier: Any, report: ExportReport, content: bytes) -> str:
-    classes = len(facts["class_names"])
-    kind = "uint8" if classifier.input_name == "image" else "float32"
-    card = {
-        "file": report.path.name,
-        **facts,
-        "input": {"name": classifier.input_name, "dtype": kind, "shape": ["N", *classifier.raw_shape]},
-        "outputs": [
-            {"name": "probabilities", "dtype": "float32", "shape": ["N", classes]},
-            {"name": "label", "dtype": "int64", "shape": ["N"]},
-        ],
-        "nodes": report.nodes,
-        "opset": report.opset,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "largest_difference_from_pytorch": report.largest_difference,
-        "torch_version": str(torch.__version__),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
-    text = json.dumps(card, indent=2, ensure_ascii=False)
-    return re.sub(r"\[\n[^\[\]{}]*\]", _on_one_line, text) + "\n"
-
-
-def _on_one_line(match: re.Match[str]) -> str:
-    """A list of plain values."""
-    return re.sub(r"\n\s*", " ", match[0]).replace("[ ", "[").replace(" ]", "]")

@@ -38,7 +38,8 @@ def export(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
 
     from lightconv.data.scoring import score
-    from lightconv.deploy.classifier import card_path, check_place, export_onnx
+    from lightconv.deploy.card import card_path
+    from lightconv.deploy.classifier import check_place, export_onnx
     from lightconv.tasks import load
 
     check_place(arguments.output)

@@ -68,7 +68,8 @@ def test_the_card_agrees_with_the_file(signal_model: Path) -> None:
     assert card["bytes"] == len(content)
     assert card["opset"] == 20
     assert card["nodes"]["Conv"] == 1
-    assert card["input"] == {"name": "signal", "dtype": "float32", "shape": ["N", 40]}
+    assert card["inputs"] == [{"name": "signal", "dtype": "float32", "shape": ["batch", 40]}]
+    assert [output["name"] for output in card["outputs"]] == ["probabilities", "label"]
     for key, value in said.items():
         assert card[key] == (value if isinstance(card[key], str) else json.loads(value))
 
