@@ -29,8 +29,8 @@ class Classifier(LightningModule):
 
     A subclass states its task, its networks and its input. ``forward`` maps normalised input to logits;
     :meth:`preprocess` maps raw input, as the data module yields it, to normalised input. The mean and standard
-    deviation that it needs are taken from the data module's training part when fitting starts and are kept in the
-    checkpoint.
+    deviation that it needs are taken from the data module's training part when fitting starts, the names of the
+    classes from the data module itself, and they are kept in the checkpoint.
 
     Logged once an epoch: ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``, and the
     ``learning_rate`` that the epoch begins with; in testing ``test_loss`` and ``test_accuracy``. Accuracies run
@@ -52,7 +52,7 @@ class Classifier(LightningModule):
 
     task: ClassVar[str]
     networks: ClassVar[Mapping[str, Callable[[], nn.Module]]]
-    class_names: ClassVar[tuple[str, ...]]
+    class_names: tuple[str, ...]
     input_name: ClassVar[str]
     raw_shape: ClassVar[tuple[int, ...]]
 
@@ -109,8 +109,20 @@ class Classifier(LightningModule):
         return (x.to(self.input_mean.dtype) - self.input_mean) / self.input_std
 
     def setup(self, stage: str) -> None:
-        """Take mean and standard deviation from the training part; a checkpoint's replace them."""
+        """Take mean and standard deviation from the training part; a checkpoint's replace them.
+
+        Raises:
+            UsageError: if the data have another number of classes.
+        """
         data: Any = getattr(self.trainer, "datamodule", None)
+        if hasattr(data, "class_names"):
+            if len(data.class_names) != len(self.class_names):
+                raise UsageError(
+                    f"Expected `data` of {len(self.class_names)} classes for {type(self).__name__}, but got "
+                    f"{type(data).__name__} with {len(data.class_names)}."
+                )
+            if stage == "fit":
+                self.class_names = tuple(data.class_names)
         if stage == "fit" and hasattr(data, "statistics"):
             mean, std = data.statistics()
             self.input_mean.fill_(mean)
@@ -177,6 +189,7 @@ class Classifier(LightningModule):
         data: Any = getattr(self.trainer, "datamodule", None)
         seed = os.environ.get("PL_GLOBAL_SEED")
         accuracy = self.trainer.callback_metrics.get("val_accuracy")
+        checkpoint["class_names"] = list(self.class_names)
         checkpoint["provenance"] = {
             "task": self.task,
             "network": self.hparams["network"],
@@ -188,8 +201,9 @@ class Classifier(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember where the weights come from."""
+        """Remember where the weights come from and what they tell apart."""
         self.provenance = checkpoint.get("provenance", {})
+        self.class_names = tuple(checkpoint.get("class_names", self.class_names))
 
     def _step(self, batch: Batch, figures: Figures) -> Tensor:
         raw, labels = batch

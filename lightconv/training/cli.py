@@ -180,7 +180,7 @@ class TrainingCLI(LightningCLI):
 
     def fit(self, **options: Any) -> None:
         """Train."""
-        _say(f"{_title(self.model)}, in {self.folder}")
+        _say(f"{_title(self.model)}, on {self.datamodule.title}, in {self.folder}")
         try:
             self._run(self.trainer.fit, options)
         except KeyboardInterrupt:
@@ -220,7 +220,7 @@ class TrainingCLI(LightningCLI):
             table.writerow(["index", "label", "predicted", "probability"])
             for i, predicted, probability in zip(indices, likeliest.indices, likeliest.values, strict=False):
                 table.writerow([i, labels[i], int(predicted), f"{float(probability):.6f}"])
-        _say(f"Predictions for {len(probabilities):,} samples are in {path}")
+        _say(f"Predictions for {len(probabilities):,} samples of {self.datamodule.title} are in {path}")
 
     def _evaluate(self, stage: str, evaluate: Any, options: dict[str, Any]) -> None:
         options["verbose"] = False
@@ -231,7 +231,7 @@ class TrainingCLI(LightningCLI):
         what = {"val": "Validation", "test": "Test"}[stage]
         _say(
             f"{what} accuracy {_percent(figures[f'{stage}_accuracy'])}, loss {figures[f'{stage}_loss']:.4f}, "
-            f"on {count:,} samples ({options['ckpt_path']})"
+            f"on {count:,} samples of {self.datamodule.title} ({options['ckpt_path']})"
         )
 
     def _run(self, stage: Any, options: dict[str, Any]) -> Any:
