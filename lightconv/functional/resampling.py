@@ -521,13 +521,16 @@ def _check_dtype(x: Tensor, out: Sizes, mode: str, antialias: bool) -> None:
         accepted = (torch.float32, torch.float64)
     if mode in (*_PICKING, "bilinear", "bicubic", "lanczos"):
         accepted = (*accepted, torch.uint8)
-    copied = antialias and x.dtype not in accepted and tuple(x.shape[2:]) == tuple(out)
-    if x.dtype not in accepted and not copied:
-        names = ", ".join(str(dtype).removeprefix("torch.") for dtype in accepted)
-        how = " with antialias" if antialias else ""
-        raise NotImplementedError(
-            f"Expected `input` of interpolate to be {names} for mode {mode!r}{how}, but got {x.dtype}."
-        )
+    if x.dtype in accepted:
+        return
+    names = ", ".join(str(dtype).removeprefix("torch.") for dtype in accepted)
+    how = " with antialias" if antialias else ""
+    if antialias and tuple(x.shape[2:]) == tuple(out):  # a copy, which torch allows where no gradient is asked for
+        if not (x.requires_grad and torch.is_grad_enabled()):
+            return
+        how += " and gradient"
+    kind = RuntimeError if x.is_complex() and how.endswith("gradient") else NotImplementedError
+    raise kind(f"Expected `input` of interpolate to be {names} for mode {mode!r}{how}, but got {x.dtype}.")
 
 
 def interpolate(

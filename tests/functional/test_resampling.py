@@ -125,6 +125,11 @@ def test_antialias_of_an_unchanged_size_is_a_copy_in_any_dtype():
         assert y.data_ptr() != x.data_ptr()
         with pytest.raises(NotImplementedError, match="Expected `input` of interpolate to be float32, float64, uint8"):
             F.interpolate(x, (3, 5), mode="bilinear", antialias=True)
+    for dtype, kind in ((torch.float16, NotImplementedError), (torch.complex64, RuntimeError)):
+        with pytest.raises(kind, match="with antialias and gradient"):
+            F.interpolate(
+                torch.ones(1, 2, 3, 4, dtype=dtype, requires_grad=True), (3, 4), mode="bicubic", antialias=True
+            )
 
 
 def test_a_column_is_antialiased_row_by_row():
