@@ -56,7 +56,7 @@ def export_onnx(
         raw = _random_input(classifier.input_name, shape).to(device)
         cases = [] if samples is None else [(_raw_input(samples, raw).to(device),)]
         report = write_onnx(
-            _Deployed(classifier),
+            Deployed(classifier),
             (raw,),
             file,
             input_names=[classifier.input_name],
@@ -84,7 +84,7 @@ def check_place(path: str | os.PathLike[str]) -> None:
         pass
 
 
-class _Deployed(nn.Module):
+class Deployed(nn.Module):
     """From raw input to what a user wants to know."""
 
     def __init__(self, classifier: nn.Module) -> None:

@@ -1,8 +1,7 @@
-"""The commands `lightconv export` and `lightconv classify`."""
+"""The commands that write and run models: export, classify, quantize, benchmark."""
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,7 +11,7 @@ from lightconv.errors import UsageError
 if TYPE_CHECKING:
     from lightconv.deploy.runtime import Batch, Classifier
 
-__all__ = ["classify", "export"]
+__all__ = ["benchmark", "classify", "export", "quantize"]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -82,9 +81,6 @@ def classify(argv: Sequence[str]) -> None:
         sys.stdout.flush()
     except InputError as error:
         raise UsageError(str(error)) from error
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter must not try to flush again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _lines(classifier: "Classifier", batch: "Batch", as_json: bool, width: int) -> list[str]:
@@ -105,3 +101,82 @@ def _lines(classifier: "Classifier", batch: "Batch", as_json: bool, width: int) 
             note = f"  ({batch.note})" if batch.note else ""
             lines.append(f"{batch.source:{width}}  {batch.start + i:6}{columns}{note}")
     return lines
+
+
+def quantize(argv: Sequence[str]) -> None:
+    """Write a smaller version of a model, measured.
+
+    Raises:
+        UsageError: if the arguments, the model, the data or the output cannot be used.
+        VerificationError: if the result is too inaccurate.
+    """
+    parser = _Parser(
+        prog="lightconv quantize",
+        description="Write a smaller version of a model: INT8 where it pays, or float16 weights; measured on data.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="ONNX file, or the name of a shipped model")
+    parser.add_argument("--output", required=True, metavar="FILE.onnx", help="file to write")
+    parser.add_argument(
+        "--data", required=True, nargs="+", metavar="FILE", help="samples: half to calibrate, half to try"
+    )
+    parser.add_argument("--labels", metavar="FILE", help="their labels: .npy, or .txt with one a line")
+    parser.add_argument("--precision", default="int8", choices=("int8", "float16"))
+    parser.add_argument("--every_layer", action="store_true", help="int8 also for layers that are slower so")
+    parser.add_argument(
+        "--max_drop", type=float, default=0.005, help="share of labels that may be lost (default 0.005)"
+    )
+    arguments = parser.parse_args(argv)
+
+    from lightconv.deploy.quantize import quantize
+    from lightconv.deploy.runtime import InputError
+
+    try:
+        labels = None if arguments.labels is None else _labels(arguments.labels)
+        report = quantize(
+            arguments.model,
+            arguments.output,
+            arguments.data,
+            labels,
+            precision=arguments.precision,
+            every_layer=arguments.every_layer,
+            max_drop=arguments.max_drop,
+            progress=print,
+        )
+    except InputError as error:
+        raise UsageError(str(error)) from error
+    print(f"{report}\n{report.path}")
+
+
+def _labels(path: str) -> Any:
+    import numpy as np
+
+    try:
+        if path.endswith(".npy"):
+            return np.load(path, allow_pickle=False)
+        return np.loadtxt(path, dtype=np.int64, ndmin=1)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"Expected a file of whole numbers, but {path} cannot be read as one.") from error
+
+
+def benchmark(argv: Sequence[str]) -> None:
+    """Time a model in onnxruntime beside the same network in PyTorch.
+
+    Raises:
+        UsageError: if the arguments or the model cannot be used.
+    """
+    parser = _Parser(
+        prog="lightconv benchmark",
+        description="Time a model in onnxruntime beside the same network in PyTorch, in turn.",
+    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", default="mnist1d", help="ONNX file or shipped name")
+    parser.add_argument("--batch_sizes", type=int, nargs="+", default=[1, 64], metavar="N", help="default 1 64")
+    parser.add_argument("--threads", type=int, default=1, metavar="T", help="processor threads (default 1)")
+    arguments = parser.parse_args(argv)
+
+    from lightconv.deploy.benchmark import benchmark
+    from lightconv.deploy.runtime import InputError
+
+    try:
+        print(benchmark(arguments.model, arguments.batch_sizes, threads=arguments.threads))
+    except InputError as error:
+        raise UsageError(str(error)) from error

@@ -65,7 +65,9 @@ class Classifier:
         class_names: name of each label.
         metadata: what the model says about itself (network, accuracy, version, ...).
         shape: shape of one sample, (40,) for a signal or (28, 28) for a picture.
+        dtype: element type of a sample, float32 or uint8.
         input_name: "signal" or "image".
+        session: the onnxruntime session.
 
     Raises:
         InputError: if there is no such file, or it is not a classifier of this kind.
@@ -86,7 +88,7 @@ class Classifier:
             raise InputError(
                 f"Expected {self.path} to be an ONNX model, but onnxruntime cannot load it: {_reason(error)}."
             ) from error
-        self._session = session
+        self.session = session
         self._batch_size = batch_size
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         inputs, outputs = session.get_inputs(), {output.name: output for output in session.get_outputs()}
@@ -104,7 +106,7 @@ class Classifier:
             )
         self.shape = sample
         self.input_name: str = inputs[0].name
-        self._dtype = _NUMPY_TYPES[inputs[0].type]
+        self.dtype = _NUMPY_TYPES[inputs[0].type]
         classes = outputs["probabilities"].shape[-1]
         self.class_names = _class_names(self.metadata, classes, self.path)
 
@@ -134,12 +136,12 @@ class Classifier:
             raise InputError(
                 f"Expected `top_k` to be at most {len(self.class_names)}, the number of classes, but got {top_k}."
             )
-        for source, start, samples, note in self._samples(arrays_or_files):
-            (chances,) = self._session.run(["probabilities"], {self.input_name: samples})
+        for source, start, samples, note in self.read(arrays_or_files):
+            (chances,) = self.session.run(["probabilities"], {self.input_name: samples})
             labels = np.argsort(-chances, axis=1, kind="stable")[:, :top_k]
             yield Batch(source, start, labels, np.take_along_axis(chances, labels, axis=1), note)
 
-    def _samples(self, source: Any) -> Iterator[tuple[str, int, np.ndarray, str]]:
+    def read(self, source: Any) -> Iterator[tuple[str, int, np.ndarray, str]]:
         """Split sources of every kind into (source, number of the first sample, samples, note)."""
         if isinstance(source, (str, os.PathLike)):
             yield from self._file(Path(source))
@@ -151,7 +153,7 @@ class Classifier:
                 yield from self._array(np.asarray(items), "the list")
             else:
                 for item in items:
-                    yield from self._samples(item)
+                    yield from self.read(item)
         else:
             raise InputError(f"Expected an array, a file or a list of these, but got {source!r:.60}.")
 
@@ -206,7 +208,7 @@ class Classifier:
             yield source, start, self._cast(part, source, start), ""
 
     def _cast(self, samples: np.ndarray, source: str, start: int) -> np.ndarray:
-        if self._dtype == np.uint8:
+        if self.dtype == np.uint8:
             if samples.dtype.kind == "f":
                 raise InputError(
                     f"Expected pictures as whole numbers from 0 to 255, but {source} has {samples.dtype}; "
@@ -219,14 +221,14 @@ class Classifier:
                 )
         else:
             with np.errstate(over="ignore"):
-                samples = samples.astype(self._dtype)
+                samples = samples.astype(self.dtype)
             good = np.isfinite(samples).reshape(len(samples), -1).all(axis=1)
             if not good.all():
                 raise InputError(
                     f"Expected finite numbers, but sample {start + int(good.argmin())} of {source} "
                     "holds NaN or infinity."
                 )
-        return np.ascontiguousarray(samples, self._dtype)
+        return np.ascontiguousarray(samples, self.dtype)
 
     def _text(self, path: Path) -> Iterator[tuple[str, int, np.ndarray, str]]:
         """A signal a line, or one signal with a number a line; `#` starts a comment, one heading is skipped."""

@@ -93,7 +93,7 @@ def test_classify_starts_in_less_than_a_second_without_torch(signal_model: Path,
 
 def test_a_reader_that_stops_early_is_no_error(signal_model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "many.npy", np.zeros((20_000, 40), np.float32))
-    program = "import sys; from lightconv.deploy.commands import classify; classify(sys.argv[1:])"
+    program = "import sys; from lightconv.cli import main; sys.exit(main(['classify', *sys.argv[1:]]))"
     process = subprocess.Popen(
         [sys.executable, "-c", program, signal_model, tmp_path / "many.npy"],
         stdout=subprocess.PIPE,
@@ -106,3 +106,24 @@ def test_a_reader_that_stops_early_is_no_error(signal_model: Path, tmp_path: Pat
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 0
+
+
+def test_quantize_and_benchmark(signal_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    signals = np.random.default_rng(1).normal(size=(40, 40))
+    np.save(tmp_path / "signals.npy", signals)
+    np.savetxt(tmp_path / "labels.txt", Classifier(signal_model).predict(signals).labels, fmt="%d")
+    arguments = [str(signal_model), "--output", str(tmp_path / "small.onnx"), "--data", str(tmp_path / "signals.npy")]
+    commands.quantize([*arguments, "--labels", str(tmp_path / "labels.txt"), "--precision", "float16"])
+    printed = capsys.readouterr().out
+    assert "accuracy  100.00 % -> " in printed
+    assert printed.splitlines()[-1] == str(tmp_path / "small.onnx")
+    commands.benchmark([str(tmp_path / "small.onnx"), "--batch_sizes", "1", "2"])
+    assert "batch of 2" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="cannot be read as one"):
+        commands.quantize([*arguments, "--labels", str(tmp_path / "nothing.npy")])
+    with pytest.raises(UsageError, match="Expected `labels`"):
+        commands.quantize([*arguments, "--labels", str(tmp_path / "signals.npy")])
+    with pytest.raises(UsageError, match="invalid choice"):
+        commands.quantize([*arguments, "--precision", "int2"])
+    with pytest.raises(UsageError, match="positive whole numbers"):
+        commands.benchmark([str(signal_model), "--batch_sizes", "0"])

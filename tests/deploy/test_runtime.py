@@ -87,14 +87,14 @@ def test_nothing_in_nothing_out(classifier) -> None:
 def test_long_input_goes_through_in_batches(signal_model, signals, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = Classifier(signal_model, batch_size=4)
     sizes = []
-    session = classifier._session
+    session = classifier.session
 
     class Watched:
         def run(self, names, feed):
             sizes.append(len(feed["signal"]))
             return session.run(names, feed)
 
-    monkeypatch.setattr(classifier, "_session", Watched())
+    monkeypatch.setattr(classifier, "session", Watched())
     long = np.tile(signals, (3, 1))
     batches = list(classifier.stream(long))
     assert sizes == [4, 4, 4, 4, 2]
