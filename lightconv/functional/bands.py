@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightconv.functional.dispatch import transforming
+from lightconv.functional.dispatch import recording, transforming
 
 # longer sums are one reduction instead of a step for each tap
 _LONG = 16
@@ -110,7 +110,8 @@ class Band:
 
     def tables(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Index, weight and unused taps as (taps, outputs) tensors."""
-        if device in self._on_device:
+        faking = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+        if device in self._on_device and not faking:
             return self._on_device[device]
         with torch.inference_mode(False):
             tables = (
@@ -118,7 +119,7 @@ class Band:
                 torch.tensor(self.weight.T, device=device),
                 torch.tensor(~self.used.T, device=device),
             )
-        if type(tables[0]) is Tensor and not transforming():
+        if type(tables[0]) is Tensor and not faking and not transforming():
             self._on_device[device] = tables
         return tables
 
@@ -235,7 +236,7 @@ def _products_keep_float32() -> bool:
 
 def may_multiply(x: Tensor) -> bool:
     """Whether products with dense matrices are exact: `x` is known to be finite, and its dtype is kept."""
-    if type(x) is not Tensor or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None:
+    if type(x) is not Tensor or recording():
         return False  # a stand-in that has no values
     if x.dtype == torch.float32 and not _products_keep_float32():
         return False

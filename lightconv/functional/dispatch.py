@@ -122,6 +122,11 @@ def transforming() -> bool:
     )
 
 
+def recording() -> bool:
+    """Whether a graph is being recorded outside of torch.compile and torch.export (make_fx)."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
+
+
 def autocasting(device: str) -> bool:
     """Whether autocast is on for this type of device."""
     known = device in ("cpu", "cuda") or torch.amp.is_autocast_available(device)
@@ -207,6 +212,8 @@ class Operation:
             return self._custom(*args)
         if transforming():
             return self.definition(*args)
+        if recording():
+            return self._custom(*args)
         if torch.is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in args):
             return self._eager.apply(*args)
         return self._evaluate(*args)

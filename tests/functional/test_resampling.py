@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as theirs
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import gradcheck
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import lightconv
@@ -335,6 +336,20 @@ def test_tables_made_without_values_or_gradients_are_not_kept():
     torch.testing.assert_close(y, expected, atol=1e-5, rtol=1e-5)
     (gradient,) = torch.func.grad(lambda x: F.interpolate(x, **options).square().sum(), argnums=(0,))(x)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected.square().sum(), x)[0], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("tracing_mode", ["real", "fake", "symbolic"])
+def test_recorded_graphs_compute(tracing_mode):
+    x = torch.randn(1, 2, 5, 5)
+
+    def function(x):
+        return F.interpolate(F.conv2d(x, torch.ones(1, 2, 2, 2)), size=(9, 11), mode="bilinear")
+
+    expected = function(3 * x)  # tables are made and kept
+    graph = make_fx(function, tracing_mode=tracing_mode)(x)
+    torch.testing.assert_close(graph(3 * x), expected)
+    gradient = torch.func.grad(lambda x: function(x).square().sum())
+    torch.testing.assert_close(make_fx(gradient, tracing_mode=tracing_mode)(x)(3 * x), gradient(3 * x))
 
 
 def test_exported_graphs_hold_one_operator_with_all_that_the_mode_needs():
