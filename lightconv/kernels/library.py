@@ -5,6 +5,7 @@ import functools
 import os
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from lightconv.kernels import build
 # in the order in which they are preferred
 VARIANTS = ("avx512", "avx2", "baseline")
 ENVIRONMENT = "LIGHTCONV_KERNELS"
+ENVIRONMENT_LIBRARY = "LIGHTCONV_KERNELS_LIBRARY"
 
 Function = Callable[..., Any]
 # arguments that each function takes, pointers and 64-bit integers
@@ -35,11 +37,16 @@ _ARGUMENTS = {
 }
 
 
+def library_path() -> Path:
+    """The shared library: the installed one, or another that the environment names."""
+    return Path(os.environ.get(ENVIRONMENT_LIBRARY) or build.LIBRARY)
+
+
 class Library:
     """The functions that a shared library has for one instruction set.
 
     Args:
-        path: the shared library.
+        path: the shared library; `library_path()` if not given.
         variant: one of `VARIANTS`; the best that this CPU can run if not given.
 
     Raises:
@@ -47,8 +54,9 @@ class Library:
             CPU can run.
     """
 
-    def __init__(self, path: str | os.PathLike[str] = build.LIBRARY, variant: str | None = None) -> None:
-        loaded = ctypes.CDLL(os.fspath(path))
+    def __init__(self, path: str | os.PathLike[str] | None = None, variant: str | None = None) -> None:
+        path = os.fspath(path or library_path())
+        loaded = ctypes.CDLL(path)
         try:
             loaded.lightconv_sources.restype = ctypes.c_char_p
             built_from = loaded.lightconv_sources().decode()
@@ -78,7 +86,7 @@ def functions() -> dict[str, Function]:
     """The functions of the library in use, by name; empty, after one warning, if there is none.
 
     The environment variable LIGHTCONV_KERNELS can name an instruction set ("avx512", "avx2", "baseline"), or
-    "off".
+    "off"; LIGHTCONV_KERNELS_LIBRARY a library to use instead of the installed one.
 
     Raises:
         ValueError: if it names something else.
@@ -91,7 +99,7 @@ def functions() -> dict[str, Function]:
     try:
         return Library(variant=wanted).functions
     except OSError as error:
-        reason = str(error) if build.LIBRARY.exists() else "there was no C++ compiler when it was installed"
+        reason = str(error) if library_path().exists() else "there was no C++ compiler when it was installed"
         warnings.warn(f"lightconv runs without its compiled kernels, more slowly: {reason}", stacklevel=2)
         return {}
 

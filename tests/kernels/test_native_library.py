@@ -1,0 +1,129 @@
+"""Building, finding and doing without the library."""
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+import lightconv
+import lightconv.functional as F
+from lightconv.kernels import available, build
+from lightconv.kernels.library import ENVIRONMENT, ENVIRONMENT_LIBRARY, VARIANTS, Library, functions
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    functions.cache_clear()
+    yield
+    functions.cache_clear()
+
+
+def call() -> torch.Tensor:
+    return F.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
+
+
+def test_without_a_library_the_definition_runs_after_one_warning(monkeypatch, tmp_path):
+    monkeypatch.setenv(ENVIRONMENT_LIBRARY, str(tmp_path / "native.so"))
+    with pytest.warns(UserWarning, match="runs without its compiled kernels, more slowly: there was no C") as said:
+        call()
+    assert len(said) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(call(), torch.full((1, 1, 2, 2), 4.0))
+    with pytest.raises(RuntimeError, match="Expected compiled kernels for backend 'native'"):
+        lightconv.backend("native")
+
+
+def test_kernels_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv(ENVIRONMENT, "off")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not available()
+        assert torch.equal(call(), torch.full((1, 1, 2, 2), 4.0))
+
+
+def test_an_unknown_instruction_set_is_refused(monkeypatch):
+    monkeypatch.setenv(ENVIRONMENT, "avx9000")
+    with pytest.raises(ValueError, match=r"Expected \$LIGHTCONV_KERNELS to be one of avx512, avx2, baseline or off"):
+        available()
+
+
+def test_a_file_that_is_no_library_is_refused(tmp_path):
+    path = tmp_path / "native.so"
+    path.write_bytes(b"not a library")
+    with pytest.raises(OSError, match=r"native\.so"):
+        Library(path)
+
+
+def test_without_a_compiler_building_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(RuntimeError, match=r"Expected a C\+\+ compiler, g\+\+ or clang\+\+, but found none"):
+        build.build(tmp_path / "native.so")
+
+
+def test_a_compiler_that_fails_leaves_the_old_library(monkeypatch, tmp_path):
+    library = tmp_path / "native.so"
+    library.write_bytes(b"old")
+    monkeypatch.setenv("CXX", "false")
+    with pytest.raises(RuntimeError, match="Expected false to compile the kernels"):
+        build.build(library)
+    assert library.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["native.so"]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_a_library_built_from_other_sources_is_refused(monkeypatch, tmp_path):
+    changed = tmp_path / "source"
+    shutil.copytree(build.SOURCE, changed)
+    monkeypatch.setattr(build, "variants", lambda: {"baseline": []})
+    build.build(tmp_path / "native.so")
+    assert Library(tmp_path / "native.so").variant == "baseline"
+    with (changed / "conv.h").open("a") as file:
+        file.write("// more\n")
+    monkeypatch.setattr(build, "SOURCE", changed)
+    with pytest.raises(OSError, match="to be built from the present sources, but they have changed"):
+        Library(tmp_path / "native.so")
+
+
+def test_every_variant_that_was_built_has_every_function():
+    if not available():
+        pytest.skip("there are no compiled kernels")
+    for variant in VARIANTS:
+        try:
+            library = Library(variant=variant)
+        except OSError:
+            continue
+        assert set(library.functions) == set(functions())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("compiler", ["working", "missing"])
+def test_a_wheel_holds_the_library_if_there_is_a_compiler(tmp_path, compiler):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("lightconv", "configs", "exports"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    environment = dict(os.environ)
+    if compiler == "missing":
+        environment |= {"CXX": "no-such-compiler", "PATH": str(tmp_path)}
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = subprocess.run([sys.executable, "-m", "zipfile", "-l", str(wheel)], capture_output=True, text=True).stdout
+    assert wheel.name.startswith("lightconv-")
+    assert "-py3-none-" in wheel.name
+    assert ("lightconv/kernels/native.so" in names) == (compiler == "working")
+    assert "lightconv/kernels/source/convolve.h" in names
+    if compiler == "missing":
+        assert "lightconv goes without its compiled kernels: Expected a C++ compiler" in result.stdout
