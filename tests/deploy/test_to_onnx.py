@@ -184,6 +184,60 @@ def test_float64_arguments_and_scripted_modules_are_refused(tmp_path: Path) -> N
         to_onnx(nn.Bilinear(2, 2, 1), (torch.randn(1, 2), torch.randn(3, 2)), tmp_path / "net.onnx")
 
 
+class Mirrored(nn.Module):
+    """On an input that is its own mirror image, the maximum of the two middle elements is left to rounding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(32, 64, 9, padding=4)
+        with torch.no_grad():
+            self.conv.weight += self.conv.weight.flip(2)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        weight = self.conv.weight
+        if torch.compiler.is_compiling():  # the same sum in another order
+            x, weight = x.flip(1), weight.flip(1)
+        y = nn.functional.conv1d(x, weight, self.conv.bias, padding=4)
+        y, indices = nn.functional.max_pool1d(y, 2, return_indices=True)
+        return nn.functional.max_unpool1d(y, indices, 2), indices
+
+
+def test_what_rounding_decides_is_no_fault(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    half = torch.randn(4, 32, 401)
+    x = torch.cat([half, half.flip(2)], 2)
+    module, path = Mirrored(), tmp_path / "net.onnx"
+    report = to_onnx(module, x, path)
+    middle = [result[..., 200] for result in (run(path, x)[1], module(x)[1].numpy())]
+    assert (middle[0] != middle[1]).any()
+    assert report.largest_difference is not None
+    assert report.largest_difference < 1e-4
+
+
+class Shifted(Mirrored):
+    """The same, but traced with a fault that concerns a few elements only."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y, indices = super().forward(x)
+        return (torch.cat([y[..., :1] + 1, y[..., 1:]], 2), indices) if torch.compiler.is_compiling() else (y, indices)
+
+
+def test_a_fault_of_a_few_elements_is_found(tmp_path: Path) -> None:
+    half = torch.randn(2, 32, 401)
+    with pytest.raises(VerificationError, match="`output_0` differs by 1"):
+        to_onnx(Shifted(), torch.cat([half, half.flip(2)], 2), tmp_path / "net.onnx")
+
+
+class Unused(nn.Module):
+    def forward(self, x: torch.Tensor, unused: torch.Tensor) -> torch.Tensor:
+        return x + 1
+
+
+def test_an_unused_argument_stays_an_input(tmp_path: Path) -> None:
+    to_onnx(Unused(), (torch.randn(2, 3), torch.randn(2)), tmp_path / "net.onnx")
+    assert [value.name for value in onnx.load(tmp_path / "net.onnx").graph.input] == ["x", "unused"]
+
+
 def test_without_verification_the_difference_is_unknown(tmp_path: Path) -> None:
     assert to_onnx(Unstable(), torch.randn(2, 9), tmp_path / "net.onnx", verify=False).largest_difference is None
 
