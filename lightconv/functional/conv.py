@@ -429,7 +429,7 @@ def _check_conv(name: str, x: Tensor, w: Tensor, b: Tensor | None, axes: int, gr
     shape = tuple(w.shape)
     if w.dim() != axes + 2:
         raise RuntimeError(f"Expected `weight` of {name} to have {axes + 2} dimensions, but got shape {shape}.")
-    if numel(shape[2:]) == 0:
+    if 0 in shape[2:]:
         raise RuntimeError(f"Expected `weight` of {name} to have a kernel of at least 1, but got shape {shape}.")
     if shape[0] == 0 or shape[0] % groups:
         raise RuntimeError(
@@ -481,11 +481,13 @@ def conv_arguments(
     dilations = to_sizes(dilation, axes, "dilation", least=1)
     check_dtype(x, name, _UNDILATED_DTYPES if all(d == 1 for d in dilations) else _DTYPES)
     pads = conv_pads(padding, kernel, strides, dilations)
-    for i, (n, e) in enumerate(zip(x.shape[2:], window_span(kernel, dilations), strict=True)):
-        if n + pads[i] + pads[axes + i] < e:
+    size = x.shape[2:]
+    for i in range(axes):
+        if size[i] + pads[i] + pads[axes + i] <= dilations[i] * (kernel[i] - 1):
             raise RuntimeError(
                 f"Expected `input` of {name} to be at least as large as the dilated kernel along spatial axis {i}, "
-                f"but got {n} + {pads[i] + pads[axes + i]} padding for a kernel that spans {e}."
+                f"but got {size[i]} + {pads[i] + pads[axes + i]} padding for a kernel that spans "
+                f"{window_span(kernel, dilations)[i]}."
             )
     return (x, w, b, strides, pads, dilations, groups), is_batched
 

@@ -133,6 +133,11 @@ def autocasting(device: str) -> bool:
     return known and torch.is_autocast_enabled(device)
 
 
+def maybe_autocasting() -> bool:
+    """Whether it is worth asking: False, quickly, where autocast is on for no device at all."""
+    return torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled()
+
+
 def _with_tuples(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """A custom operator's arguments with its lists as tuples, as everything else here has them."""
     return tuple(tuple(a) if isinstance(a, list) else a for a in args)
@@ -204,23 +209,28 @@ class Operation:
 
     def __call__(self, *args: Any) -> Any:
         """Run the form that the situation asks for."""
-        device = args[0].device.type
-        if autocasting(device):
-            with torch.autocast(device, enabled=False):
-                return self(*args)
+        if maybe_autocasting():
+            device = args[0].device.type
+            if autocasting(device):
+                with torch.autocast(device, enabled=False):
+                    return self(*args)
         if torch.compiler.is_compiling():
             return self._custom(*args)
         if transforming():
             return self.definition(*args)
         if recording():
             return self._custom(*args)
-        if torch.is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in args):
-            return self._eager.apply(*args)
+        if torch.is_grad_enabled():
+            for a in args:
+                if isinstance(a, Tensor) and a.requires_grad:
+                    return self._eager.apply(*args)
         return self._evaluate(*args)
 
 
 def cast_for_autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
     """Under autocast, floating tensors other than float64 in its dtype, as torch does for convolutions."""
+    if not maybe_autocasting():
+        return tensors
     device = next(t for t in tensors if t is not None).device.type
     if not autocasting(device):
         return tensors

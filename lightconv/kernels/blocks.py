@@ -66,8 +66,6 @@ def conv_max_pool_relu(
     order = layout(x, w)
     if order is not torch.contiguous_format:
         x = x.contiguous()
-    if type(stride) is list:  # a custom operator's arguments
-        stride, pads, dilation, pool = tuple(stride), tuple(pads), tuple(dilation), tuple(pool)
     found = _case(x.shape, x.stride(), w.shape, stride, pads, dilation, groups, pool, torch.get_num_threads())
     if found is None:
         return None
@@ -101,8 +99,6 @@ def conv_max_pool_relu_input(
     if not kernels or not usable(g, w, y) or won.dtype is not torch.int8:
         return None
     order = layout(g, w)
-    if type(stride) is list:  # a custom operator's arguments
-        stride, pads, dilation, pool = tuple(stride), tuple(pads), tuple(dilation), tuple(pool)
     shape = (g.shape[0], w.shape[1] * groups, *size)
     found = _case(shape, row_order(shape), w.shape, stride, pads, dilation, groups, pool, torch.get_num_threads())
     if found is None:
@@ -129,8 +125,6 @@ def conv_max_pool_relu_weight(
     kernels = functions()
     if not kernels or not usable(x, g, y) or won.dtype is not torch.int8:
         return None
-    if type(stride) is list:  # a custom operator's arguments
-        kernel, stride, pads, dilation, pool = tuple(kernel), tuple(stride), tuple(pads), tuple(dilation), tuple(pool)
     if x.stride(3) != 1:
         x = x.contiguous()
     weight = (g.shape[1], x.shape[1] // groups, *kernel)

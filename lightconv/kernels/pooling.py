@@ -69,8 +69,6 @@ def _max(
     kernels = functions()
     if not kernels or not usable(x):
         return None
-    if type(kernel) is list:  # a custom operator's arguments
-        kernel, stride, pads, dilation = tuple(kernel), tuple(stride), tuple(pads), tuple(dilation)
     found = _max_case(x.shape, kernel, stride, pads, dilation, ceil_mode, torch.get_num_threads())
     if found is None:
         return None
@@ -118,8 +116,6 @@ def max_pool_spread(
     kernels = functions()
     if not kernels or not usable(g):
         return None
-    if type(kernel) is list:  # a custom operator's arguments
-        kernel, stride, pads, dilation = tuple(kernel), tuple(stride), tuple(pads), tuple(dilation)
     found = _spread_case(g.shape, tuple(size), kernel, stride, pads, dilation, torch.get_num_threads())
     if found is None:
         return None
@@ -168,8 +164,6 @@ def _avg(
     kernels = functions()
     if not kernels or not usable(x):
         return None
-    if type(kernel) is list:  # a custom operator's arguments
-        kernel, stride, pads = tuple(kernel), tuple(stride), tuple(pads)
     size = None if size is None else tuple(size)
     options = ceil_mode, count_include_pad, divisor_override
     found = _avg_case(x.shape, size, kernel, stride, pads, *options, torch.get_num_threads())
