@@ -15,6 +15,7 @@ class ConvMaxPoolReLU(Conv2d):
 
     Computes `lightconv.functional.conv_max_pool_relu`, which keeps less for the backward pass than three layers.
 
+    >>> import torch
     >>> block = ConvMaxPoolReLU(1, 10, kernel_size=5)
     >>> block(torch.zeros(8, 1, 28, 28)).shape
     torch.Size([8, 10, 12, 12])

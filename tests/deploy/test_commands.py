@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -78,17 +77,12 @@ def test_wrong_use_of_export(arguments: list[str], words: str, tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
-def test_classify_starts_in_less_than_a_second_without_torch(signal_model: Path, signals: Path) -> None:
+def test_classify_loads_neither_torch_nor_anything_heavy(signal_model: Path, signals: Path) -> None:
     program = (
         "import sys; from lightconv.deploy.commands import classify; classify(sys.argv[1:]);"
         "sys.exit(bool({'torch', 'onnx', 'lightning', 'PIL'} & set(sys.modules)))"
     )
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", program, signal_model, signals], check=True, capture_output=True)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1
+    subprocess.run([sys.executable, "-c", program, signal_model, signals], check=True, capture_output=True)
 
 
 def test_a_reader_that_stops_early_is_no_error(signal_model: Path, tmp_path: Path) -> None:
