@@ -17,18 +17,33 @@ def conv(op: Any, input: Any, weight: Any, bias: Any, stride: Any, pads: Any, di
 
 @translates
 def conv_transpose(
-    op: Any, input: Any, weight: Any, bias: Any, stride: Any, pads: Any, dilation: Any, groups: Any, output_padding: Any
+    op: Any,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    pads: Any,
+    dilation: Any,
+    groups: Any,
+    output_padding: Any,
 ) -> Any:
-    """One node."""
+    """One node. Output padding has to be less than the stride: more is less padding, or a kernel of further zeros."""
+    axes = len(stride)
+    pads, rest, zeros = list(pads), list(output_padding), [0] * axes
+    for i, (s, d) in enumerate(zip(stride, dilation, strict=True)):
+        if rest[i] < s:
+            continue
+        less = min(rest[i], pads[axes + i])
+        rest[i] -= less
+        pads[axes + i] -= less
+        if rest[i] >= s:
+            zeros[i] = -(-rest[i] // d)
+            pads[axes + i] += zeros[i] * d - rest[i]
+            rest[i] = 0
+    if any(zeros):
+        weight = op.Pad(weight, [0] * (4 + axes) + zeros)
     return op.ConvTranspose(
-        input,
-        weight,
-        bias,
-        strides=stride,
-        pads=pads,
-        dilations=dilation,
-        group=groups,
-        output_padding=output_padding,
+        input, weight, bias, strides=stride, pads=pads, dilations=dilation, group=groups, output_padding=rest
     )
 
 

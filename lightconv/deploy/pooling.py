@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -22,33 +23,39 @@ def max_pool_with_indices(
     op: Any, input: Any, kernel: Any, stride: Any, pads: Any, dilation: Any, ceil_mode: Any
 ) -> Any:
     """ONNX counts indices over the whole tensor, torch over each plane: the remainder by the plane's size."""
-    values, indices = _max_pool(op, input, kernel, stride, pads, dilation, ceil_mode)
-    return values, op.Mod(indices, plane_size(op, input))
-
-
-def plane_size(op: Any, input: Any) -> Any:
-    """Elements of one plane: a number, or a graph value if a size is open."""
+    values, indices, extra = _max_pool(op, input, kernel, stride, pads, dilation, ceil_mode)
     sizes = spatial(input)
-    return math.prod(sizes) if sizes else op.ReduceProd(op.Shape(input, start=2), keepdims=0)
+    if sizes is None:
+        return values, op.Mod(indices, op.ReduceProd(op.Shape(input, start=2), keepdims=0))
+    indices = op.Mod(indices, math.prod(map(operator.add, sizes, extra)))
+    if any(extra):
+        number = np.pad(np.arange(math.prod(sizes)).reshape(sizes), [(0, n) for n in extra])
+        indices = op.Gather(constant(op, number.flatten()), indices)
+    return values, indices
 
 
 def _max_pool(op: Any, input: Any, kernel: Any, stride: Any, pads: Any, dilation: Any, ceil_mode: bool) -> Any:
+    """Maxima, their indices, and what was added to the ends of the input.
+
+    ONNX's ceil_mode is defined otherwise if the last window starts in the padding. Therefore, where sizes are known,
+    the padding is made to end with the last window. It has to be smaller than the kernel; what dilated windows need
+    more is added beforehand.
+    """
     sizes = spatial(input)
+    axes = len(kernel)
+    extra = [0] * axes
     if ceil_mode and sizes:
         span = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-        whole = _whole_windows(sizes, span, stride, pads)
-        if all(high < k for high, k in zip(whole[len(sizes) :], kernel, strict=True)):
-            pads, ceil_mode = whole, False
-        elif any(map(_rounds_otherwise, sizes, span, stride, pads, pads[len(sizes) :])):
-            raise ExportError("Expected another size or padding for max_pool with both dilation and ceil_mode.")
-    return op.MaxPool(
+        pads, ceil_mode = _whole_windows(sizes, span, stride, pads), False
+        extra = [max(0, high - k + 1) for high, k in zip(pads[axes:], kernel, strict=True)]
+        if any(extra):
+            pads = [*pads[:axes], *map(operator.sub, pads[axes:], extra)]
+            lowest = -np.inf if input.dtype.is_floating_point() else np.iinfo(input.dtype.numpy()).min
+            input = op.Pad(input, [0] * (4 + axes) + extra, constant(op, np.array(lowest), input))
+    values, indices = op.MaxPool(
         input, kernel_shape=kernel, strides=stride, pads=pads, dilations=dilation, ceil_mode=int(ceil_mode)
     )
-
-
-def _rounds_otherwise(size: int, span: int, stride: int, low: int, high: int) -> bool:
-    """Whether ONNX's ceil_mode counts a window that torch leaves out."""
-    return _windows(size, span, stride, low, high) != -(-(size + low + high - span) // stride) + 1
+    return values, indices, extra
 
 
 def _windows(size: int, span: int, stride: int, low: int, high: int) -> int:
@@ -209,8 +216,10 @@ def max_unpool(op: Any, input: Any, indices: Any, output_size: Any) -> Any:
 @translates
 def max_unpool_like(op: Any, input: Any, indices: Any, pooled: Any) -> Any:
     """ONNX's own indices, before the remainder was taken."""
-    whole = indices.producer().inputs[0]
     sizes, output_size = spatial(input), spatial(pooled)
+    if indices.producer().op_type != "Mod":
+        return max_unpool(op, input, indices, output_size)
+    whole = indices.producer().inputs[0]
     if sizes is not None and output_size is not None:
         return _unpool(op, input, whole, sizes, output_size)
     return _unpool_to(op, input, whole, op.Shape(pooled))

@@ -1,5 +1,6 @@
 """Every layer becomes its native ONNX operator, with unavoidable helpers only, and computes the same."""
 
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -54,6 +55,18 @@ class PoolUnpool(nn.Module):
         return (y, indices) if self.indices else y
 
 
+class Overhang(PoolUnpool):
+    """Indices of a pooling whose dilated windows reach far beyond the end."""
+
+    def __init__(self) -> None:
+        super().__init__(2, kernel_size=2)
+
+    def forward(self, x: torch.Tensor):
+        y, indices = F.max_pool2d(self.conv(x), 2, 3, dilation=4, ceil_mode=True, return_indices=True)
+        return F.max_unpool2d(y, indices, 2, 3, output_size=x.shape[2:]), indices
+
+
+OFFSETS = {"Shape": 1, "ReduceProd": 1, "Range": 1, "Mul": 1, "Concat": 1, "Reshape": 1, "Add": 1}
 UNPOOLED = {"Conv": 1, "MaxPool": 1, "Sigmoid": 1, "MaxUnpool": 1}
 
 CONV, TRANSPOSED, MAX, AVERAGE, RESIZE = (
@@ -81,6 +94,8 @@ TABLE: list[tuple[int, nn.Module, Node]] = [
     (2, layer("ConvTranspose", 2, **C, kernel_size=(3, 2), stride=(1, 2), padding=(2, 0), bias=False), TRANSPOSED),
     (2, layer("ConvTranspose", 2, **C, kernel_size=3, stride=2, padding=1, output_padding=1, groups=4), TRANSPOSED),
     (3, layer("ConvTranspose", 3, **C, kernel_size=2, stride=(1, 2, 3), output_padding=(0, 1, 2)), TRANSPOSED),
+    (1, layer("ConvTranspose", 1, **C, kernel_size=2, dilation=3, output_padding=2, padding=2), TRANSPOSED),
+    (2, layer("ConvTranspose", 2, **C, kernel_size=2, dilation=3, output_padding=(0, 2)), TRANSPOSED),
     (2, nn.ConvMaxPoolReLU(4, 8, 3, stride=2, padding=1, pool_size=2), {"Conv": 1, "MaxPool": 1, "Relu": 1}),
     (1, layer("MaxPool", 1, kernel_size=3, stride=2, dilation=2), MAX),
     (1, layer("MaxPool", 1, kernel_size=3, padding=1, ceil_mode=True, return_indices=True), INDICES),
@@ -88,6 +103,7 @@ TABLE: list[tuple[int, nn.Module, Node]] = [
     (2, layer("MaxPool", 2, kernel_size=(2, 3), stride=(3, 2), padding=(1, 0), ceil_mode=True), MAX),
     (2, layer("MaxPool", 2, kernel_size=3, dilation=(1, 2), return_indices=True), INDICES),
     (3, layer("MaxPool", 3, kernel_size=2, padding=1, ceil_mode=True, return_indices=True), INDICES),
+    (2, layer("MaxPool", 2, kernel_size=2, dilation=4, stride=3, ceil_mode=True), {"MaxPool": 1, "Pad": 1}),
     (1, layer("AvgPool", 1, kernel_size=3, stride=2, padding=1), AVERAGE),
     (1, layer("AvgPool", 1, kernel_size=4, stride=3, padding=2, ceil_mode=True, count_include_pad=False), AVERAGE),
     (2, layer("AvgPool", 2, kernel_size=2, divisor_override=3), SCALED),
@@ -134,6 +150,7 @@ TABLE: list[tuple[int, nn.Module, Node]] = [
     (2, PoolUnpool(2, kernel_size=2), UNPOOLED),
     (2, PoolUnpool(2, kernel_size=(3, 2), padding=1, indices=True), {**UNPOOLED, "Mod": 1}),
     (3, PoolUnpool(3, kernel_size=3, stride=2, padding=1), UNPOOLED),
+    (2, Overhang(), {"Conv": 1, "Pad": 1, "MaxPool": 1, "Mod": 1, "Gather": 1, "MaxUnpool": 1, **OFFSETS}),
     (3, PoolUnpool(3, kernel_size=2, indices=True), {**UNPOOLED, "Mod": 1}),
 ]  # fmt: skip
 
@@ -293,3 +310,102 @@ def test_what_needs_fixed_sizes_is_refused(module: nn.Module, words: str, tmp_pa
         to_onnx(module, torch.randn(2, 4, 12, 10), tmp_path / "net.onnx", input_names=["x"], dynamic_axes=OPEN)
     assert len(str(caught.value).splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+# --- options drawn at random ---------------------------------------------------------------------------------------
+
+
+def several(draw: random.Random, axes: int, low: int, high: int) -> tuple[int, ...]:
+    return tuple(draw.randint(low, high) for _ in range(axes))
+
+
+def pooling(draw: random.Random, axes: int) -> dict:
+    kernel = several(draw, axes, 1, 4)
+    padding = tuple(draw.randint(0, k // 2) for k in kernel)
+    return {"kernel_size": kernel, "stride": several(draw, axes, 1, 4), "padding": padding}
+
+
+def convolution(draw: random.Random, axes: int) -> nn.Module:
+    groups = draw.choice([1, 2, 4])
+    mode = draw.choice(["zeros", "zeros", "reflect", "replicate", "circular"])
+    same = draw.random() < 0.3
+    return layer(
+        "Conv", axes, in_channels=4, out_channels=8, groups=groups, padding_mode=mode, bias=draw.random() < 0.7,
+        kernel_size=several(draw, axes, 1, 3), dilation=several(draw, axes, 1, 2),
+        stride=1 if same else several(draw, axes, 1, 3), padding="same" if same else several(draw, axes, 0, 2),
+    )  # fmt: skip
+
+
+def transposed(draw: random.Random, axes: int) -> nn.Module:
+    stride, dilation = several(draw, axes, 1, 3), several(draw, axes, 1, 2)
+    rest = tuple(draw.randint(0, max(s, d) - 1) for s, d in zip(stride, dilation, strict=True))
+    return layer(
+        "ConvTranspose", axes, in_channels=4, out_channels=8, groups=draw.choice([1, 2, 4]), stride=stride,
+        kernel_size=several(draw, axes, 1, 3), dilation=dilation, padding=several(draw, axes, 0, 1),
+        output_padding=rest,
+    )  # fmt: skip
+
+
+def maximum(draw: random.Random, axes: int) -> nn.Module:
+    options = {"ceil_mode": draw.random() < 0.5, "return_indices": draw.random() < 0.5}
+    return call("max_pool", axes, **pooling(draw, axes), dilation=several(draw, axes, 1, 2), **options)
+
+
+def mean(draw: random.Random, axes: int) -> nn.Module:
+    options = {"ceil_mode": draw.random() < 0.5, "count_include_pad": draw.random() < 0.5}
+    if axes > 1 and draw.random() < 0.4:
+        options["divisor_override"] = draw.randint(1, 9)
+    return call("avg_pool", axes, **pooling(draw, axes), **options)
+
+
+def adaptive(draw: random.Random, axes: int) -> nn.Module:
+    size = several(draw, axes, 1, 9)
+    size = size[0] if axes == 1 else size
+    if draw.random() < 0.5:
+        return call("adaptive_avg_pool", axes, output_size=size)
+    return call("adaptive_max_pool", axes, output_size=size, return_indices=draw.random() < 0.5)
+
+
+def resampling(draw: random.Random, axes: int) -> nn.Module:
+    linear = {1: ["linear"], 2: ["bilinear", "bicubic", "lanczos"], 3: ["trilinear"]}[axes]
+    mode = draw.choice(["nearest", "nearest-exact", "area", *linear])
+    options: dict = {"mode": mode}
+    if mode == "lanczos" or (mode in ("bilinear", "bicubic") and draw.random() < 0.4):
+        options["antialias"] = True
+    if mode in linear and mode != "lanczos":
+        options["align_corners"] = draw.random() < 0.4
+    if draw.random() < 0.5:
+        options["size"] = several(draw, axes, 1, 20)
+    else:
+        options["scale_factor"] = tuple(
+            draw.choice([0.5, 1.0, 2.0, 3.0, round(draw.uniform(0.3, 4), 2)]) for _ in range(axes)
+        )
+    return call("interpolate", **options)
+
+
+def ours(draw: random.Random, axes: int) -> nn.Module:
+    kind = draw.choice([nn.Subsample, nn.Duplicate, nn.BilinearZeros])
+    return kind(several(draw, axes, 1, 4))
+
+
+KINDS = [convolution, transposed, maximum, mean, adaptive, resampling, resampling, ours]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(12))
+def test_random_options(seed: int, tmp_path: Path) -> None:
+    draw = random.Random(seed)
+    torch.manual_seed(seed)
+    axes = 1 + seed % 3
+    shape = (2, 4, *several(draw, axes, 4, 12))
+    modules: list[nn.Module] = []
+    while len(modules) < 40:
+        module = draw.choice(KINDS)(draw, axes)
+        try:
+            module(torch.randn(shape))
+        except (RuntimeError, ValueError):
+            continue  # an output without elements
+        modules.append(module)
+    exported = Exported(modules, shape, tmp_path / "net.onnx")
+    for number in range(len(modules)):
+        exported.check(number, (3, *shape[1:]))
