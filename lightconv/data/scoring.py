@@ -1,11 +1,14 @@
 """How good a finished classifier is: its accuracy on the test set, and on what nobody has seen."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from lightconv.data.mnist import MNISTData
 from lightconv.data.mnist1d import FRESH, FRESH_SEED, MNIST1DData, generate
+from lightconv.data.mnist100 import MNIST100Data
 
 
 class Scorable(Protocol):
@@ -20,13 +23,23 @@ class Scorable(Protocol):
         """Network input to logits."""
 
 
-def evaluation_sets(task: str, root: str | None = None) -> dict[str, tuple[dict[str, Any], Tensor, Tensor]]:
-    """What a task's classifiers are scored on: name to (facts about it, raw inputs, labels)."""
+def evaluation_sets(
+    task: str, root: str | None = None, trained_on: Mapping[str, Any] | None = None
+) -> dict[str, tuple[dict[str, Any], Tensor, Tensor]]:
+    """What a task's classifiers are scored on: name to (facts about it, raw inputs, labels).
+
+    `trained_on` describes the training data, as a checkpoint's provenance does: the test set is of the same variant,
+    so that a classifier of scikit-learn's digits is not taken for one of MNIST.
+    """
     if task == "mnist1d":
         return {
             "test": ({}, *MNIST1DData(root).part("test")),
             "fresh": ({"seed": FRESH_SEED}, *generate(FRESH, FRESH_SEED)),
         }
+    pictures = {"mnist": MNISTData, "mnist100": MNIST100Data}
+    if task in pictures:
+        data = pictures[task](root, variant=(trained_on or {}).get("variant", "mnist"))
+        return {"test": ({"data": data.title}, *data.part("test"))}
     raise ValueError(f"Expected a task with evaluation sets, but got {task!r}.")
 
 
@@ -34,7 +47,7 @@ def score(classifier: Scorable, root: str | None = None) -> dict[str, dict[str, 
     """Accuracy of a classifier on each of its task's evaluation sets.
 
     For MNIST-1D: ``test``, the 1,000 signals of the default data set, and ``fresh``, 10,000 signals generated with
-    another seed.
+    another seed. For MNIST and MNIST-100: ``test``, the test set of the variant that it was trained on.
 
     Args:
         classifier: in eval mode.
@@ -44,9 +57,10 @@ def score(classifier: Scorable, root: str | None = None) -> dict[str, dict[str, 
         for each set ``{"samples": ..., "accuracy": ...}`` (the accuracy from 0 to 1), and the seed of generated
         ones.
     """
+    trained_on = getattr(classifier, "provenance", {}).get("data")
     return {
         name: {**facts, "samples": len(y), "accuracy": accuracy(classifier, x, y)}
-        for name, (facts, x, y) in evaluation_sets(classifier.task, root).items()
+        for name, (facts, x, y) in evaluation_sets(classifier.task, root, trained_on).items()
     }
 
 

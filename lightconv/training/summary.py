@@ -51,7 +51,7 @@ def summary(arguments: list[str]) -> None:
     table.add_column("PyTorch")
     table.add_column("onnxruntime")
     difference, disagreeing = 0.0, 0
-    for name, (_, x, y) in evaluation_sets(classifier.task, given.root).items():
+    for name, (_, x, y) in evaluation_sets(classifier.task, given.root, classifier.provenance.get("data")).items():
         with torch.inference_mode():
             ours = classifier(classifier.preprocess(x)).softmax(1).numpy()
         theirs = _probabilities(runtime, x.numpy())

@@ -34,6 +34,14 @@ def test_accuracy_counts_over_batches():
     assert accuracy(Always(), x, y, batch_size=2) == pytest.approx(5 / 7)
 
 
+@pytest.mark.parametrize(("task", "size"), [("mnist", (28, 28)), ("mnist100", (28, 56))])
+def test_pictures_are_scored_on_the_variant_trained_on(task, size, tmp_path):
+    (name, (facts, x, y)), *others = evaluation_sets(task, str(tmp_path), {"variant": "digits"}).items()
+    assert (name, others) == ("test", [])
+    assert "not MNIST" in facts["data"]
+    assert x.shape == (len(y), 1, *size)
+
+
 def test_unknown_task():
     with pytest.raises(ValueError, match="tea"):
         evaluation_sets("tea")
