@@ -6,6 +6,7 @@
 // other, padded with zeros. With few input channels lanes run along the rows of the kernel instead.
 #pragma once
 
+#include "lanes.h"
 #include "weight.h"
 
 namespace {
@@ -51,60 +52,6 @@ void make_list(const ConvGeometry& g, const Pooled& from, index_t plane, index_t
         }
     }
     list.count = count;
-}
-
-// Rows and columns of LANES x LANES elements exchanged.
-INLINE void transpose(floats (&v)[LANES]) {
-    UNROLL for (int half = 1; half < LANES; half *= 2) {
-        floats next[LANES];
-        UNROLL for (int i = 0; i < LANES / 2; i++) {
-            next[2 * i] = interleave_low(v[i], v[i + LANES / 2]);
-            next[2 * i + 1] = interleave_high(v[i], v[i + LANES / 2]);
-        }
-        UNROLL for (int i = 0; i < LANES; i++) v[i] = next[i];
-    }
-}
-
-// `count` elements of each of `channels` rows, `stride` apart from channel to channel, to [element][lane].
-void to_lanes(float* to, const float* from, index_t channels, index_t stride, index_t count) {
-    for (index_t i = 0; i < count; i += LANES) {
-        if (count >= LANES) i = least(i, count - LANES);
-        const index_t n = least(LANES, count - i);
-        floats v[LANES];
-        for (int c = 0; c < LANES; c++) {
-            if (c >= channels) {
-                v[c] = floats{};
-            } else if (n == LANES) {
-                v[c] = load(from + c * stride + i);
-            } else {
-                float part[LANES] = {};
-                for (index_t j = 0; j < n; j++) part[j] = from[c * stride + i + j];
-                v[c] = load(part);
-            }
-        }
-        transpose(v);
-        for (index_t j = 0; j < n; j++) store(to + (i + j) * LANES, v[j]);
-    }
-}
-
-// And back.
-void from_lanes(float* to, const float* from, index_t channels, index_t stride, index_t count) {
-    for (index_t i = 0; i < count; i += LANES) {
-        if (count >= LANES) i = least(i, count - LANES);
-        const index_t n = least(LANES, count - i);
-        floats v[LANES];
-        for (index_t j = 0; j < LANES; j++) v[j] = j < n ? load(from + (i + j) * LANES) : floats{};
-        transpose(v);
-        for (index_t c = 0; c < channels; c++) {
-            if (n == LANES) {
-                store(to + c * stride + i, v[c]);
-            } else {
-                float part[LANES];
-                store(part, v[c]);
-                for (index_t j = 0; j < n; j++) to[c * stride + i + j] = part[j];
-            }
-        }
-    }
 }
 
 // The sum over the list of value * x, for ROWS * COLUMNS neighbouring taps.
@@ -296,7 +243,7 @@ void block_weight(const ConvGeometry& g, const float* x, const Pooled& pooled, f
                         const index_t left = least(g.pad[2], strips.width);
                         const index_t middle = inside ? most(0, least(g.size[2], strips.width - left)) : 0;
                         memset(to, 0, left * LANES * sizeof(float));
-                        to_lanes(to + left * LANES, row, channels, g.x_stride[1], middle);
+                        to_lanes(to + left * LANES, LANES, row, channels, g.x_stride[1], middle);
                         memset(to + (left + middle) * LANES, 0, (strips.width - left - middle) * LANES * sizeof(float));
                     }
                 }

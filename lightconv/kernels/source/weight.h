@@ -1,12 +1,15 @@
 // The gradient of a convolution's weights: for each weight, the sum of the products of the elements that it joins.
 //
-// Lanes run along rows, packed as for the convolution itself; the gradient is packed likewise, with zeros between
-// its rows. A tile of some taps times some output channels stays in registers while all positions of a slab (some
-// samples, some rows) go by. Slabs are summed up by part, and the parts at the end: both are cut by sizes alone,
-// so that the order of every sum is the same for any number of threads.
+// A tile of some taps times some output channels stays in registers while all positions of a slab (some samples,
+// some rows) go by. Slabs are summed up by part, and the parts at the end: both are cut by sizes alone, so that the
+// order of every sum is the same for any number of threads.
+//
+// Lanes run along rows, packed as for the convolution itself, the gradient likewise, with zeros between its rows;
+// or, where there are many output channels, these are the lanes.
 #pragma once
 
 #include "conv.h"
+#include "lanes.h"
 
 namespace {
 
@@ -89,12 +92,9 @@ void weight_tile(index_t taps, index_t outputs, const Slab& s) {
 // Sums over this many vectors, if there are so many, before the lanes are added.
 const index_t LONG_SUM = 96;
 // Pieces of work to cut a gradient into, if it is large enough; and memory for partial results.
-const index_t PIECES = 16, PARTS_FLOATS = 4 << 20;
+const index_t PIECES = 8, PARTS_FLOATS = 4 << 20;
 
-void conv_weight(const ConvGeometry& g, const float* x, const float* y, float* w) {
-    index_t* next = scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2]));
-    Convolution job;
-    describe(g, next, job);
+void weight_along_rows(const ConvGeometry& g, const Convolution& job, const float* x, const float* y, float* w) {
     const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
     const index_t planes = g.inputs * az.taps, taps_of_plane = ay.taps * ax.taps, taps = planes * taps_of_plane;
     const Packing px(ax, 1, g.out[2]);
@@ -196,6 +196,179 @@ void conv_weight(const ConvGeometry& g, const float* x, const float* y, float* w
             w[i] = total;
         }
     });
+}
+
+// Sums of K taps for V vectors of output channels over `columns` neighbours in `rows` rows of each sample.
+struct Strip {
+    const float* x;
+    const int32_t* offset;
+    const float* g;
+    index_t samples, rows, columns, x_sample, x_row, x_step, g_sample, g_pitch;
+    float* total;
+    index_t total_pitch;
+};
+
+template <int K, int V>
+void output_tile(const Strip& s) {
+    floats total[K][V];
+    UNROLL for (int k = 0; k < K; k++)
+        UNROLL for (int v = 0; v < V; v++) total[k][v] = load(s.total + k * s.total_pitch + v * LANES);
+    const float *g = s.g, *x_row = s.x;
+    for (index_t n = 0, row = 0; n < s.samples;) {
+        const float* x = x_row;
+        for (index_t i = 0; i < s.columns; i++, x += s.x_step, g += s.g_pitch) {
+            floats b[V];
+            UNROLL for (int v = 0; v < V; v++) b[v] = load(g + v * LANES);
+            UNROLL for (int k = 0; k < K; k++) {
+                const floats a = all(x[s.offset[k]]);
+                UNROLL for (int v = 0; v < V; v++) total[k][v] += a * b[v];
+            }
+        }
+        x_row += s.x_row;
+        if (++row == s.rows) row = 0, n++, x_row = s.x + n * s.x_sample, g = s.g + n * s.g_sample;
+    }
+    UNROLL for (int k = 0; k < K; k++)
+        UNROLL for (int v = 0; v < V; v++) store(s.total + k * s.total_pitch + v * LANES, total[k][v]);
+}
+
+// Taps that go with V vectors.
+template <int V>
+struct TapsFor {
+    static const int count = REGISTERS == 32 ? (V == 1 ? 16 : V == 2 ? 12 : V == 3 ? 8 : V == 4 ? 6 : 5)
+                                             : (V == 1 ? 8 : V == 2 ? 5 : 3);
+};
+const index_t MOST_VECTORS = REGISTERS == 32 ? 5 : 3;
+
+index_t taps_for(index_t vectors) {
+    switch (vectors) {
+        case 1: return TapsFor<1>::count;
+        case 2: return TapsFor<2>::count;
+        case 3: return TapsFor<3>::count;
+        case 4: return TapsFor<4>::count;
+        default: return TapsFor<5>::count;
+    }
+}
+
+void output_tile(index_t vectors, const Strip& s) {
+    switch (vectors) {
+        case 1: return output_tile<TapsFor<1>::count, 1>(s);
+        case 2: return output_tile<TapsFor<2>::count, 2>(s);
+        case 3: return output_tile<TapsFor<3>::count, 3>(s);
+#if REGISTERS == 32
+        case 4: return output_tile<TapsFor<4>::count, 4>(s);
+        case 5: return output_tile<TapsFor<5>::count, 5>(s);
+#endif
+    }
+}
+
+// Positions that are summed up before the sums go to memory: few enough for a first-level cache to hold what belongs
+// to them, but more where the sums go far.
+const index_t SHORT_STRIP = 96, LONG_STRIP = 512, NEAR_FLOATS = 256 * 1024;
+
+void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const float* x, const float* y, float* w) {
+    const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
+    const index_t planes = g.inputs * az.taps, taps_of_plane = ay.taps * ax.taps, taps = planes * taps_of_plane;
+    const index_t vectors = ceil_divide(g.outputs, LANES), pitch = vectors * LANES;
+    // the padded input that windows see, row after row
+    const index_t height = ay.step * (g.out[1] - 1) + ay.offset[ay.taps - 1] - ay.offset[0] + 1;
+    const index_t width = ax.step * (g.out[2] - 1) + ax.offset[ax.taps - 1] - ax.offset[0] + 1;
+    const index_t plane = height * width, samples = g.batch * g.out[0];
+    index_t parts = least(least(samples, PIECES), most(1, PARTS_FLOATS / (g.groups * taps * pitch)));
+    index_t chunks = least(planes, most(ceil_divide(PIECES, parts * g.groups), planes * plane / (1 << 20)));
+    const index_t chunk = ceil_divide(planes, chunks);
+    chunks = ceil_divide(planes, chunk);
+    const index_t strip_size = taps * pitch > NEAR_FLOATS ? LONG_STRIP : SHORT_STRIP;
+    const index_t rows = most(1, least(g.out[1], strip_size / g.out[2]));
+    const index_t together = most(1, least(strip_size / (g.out[1] * g.out[2]), samples / parts));
+    // all tiles have the same number of taps; what the last ones have too many is dropped
+    const index_t chunk_taps = chunk * taps_of_plane + 16;
+
+    int32_t* offset = scratch<int32_t>(OFFSETS, chunk_taps);
+    for (index_t p = 0, k = 0; p < chunk; p++)
+        for (index_t ty = 0; ty < ay.taps; ty++)
+            for (index_t tx = 0; tx < ax.taps; tx++)
+                offset[k++] = (int32_t)(p * plane + g.dilation[1] * ty * width + g.dilation[2] * tx);
+    for (index_t k = chunk * taps_of_plane; k < chunk_taps; k++) offset[k] = 0;
+
+    const index_t size = g.groups * chunks * chunk_taps * pitch;
+    float* totals = scratch<float>(WEIGHTS, parts * size);
+    memset(totals, 0, parts * size * sizeof(float));
+
+    const Packing py(Axis{1, ay.offset, ay.weight, 1}, 1, height), px(Axis{1, ax.offset, ax.weight, 1}, 1, width);
+    share(parts * g.groups * chunks, g.threads, [&](index_t item) {
+        const index_t at = item % chunks, begin = at * chunk, end = least(planes, begin + chunk);
+        const index_t group = item / chunks % g.groups, part = item / chunks / g.groups;
+        const index_t x_sample = (end - begin) * plane, g_sample = g.out[1] * g.out[2] * pitch;
+        float* packed = scratch<float>(INPUT, together * x_sample);
+        float* packed_g = scratch<float>(GRADIENT, together * g_sample);
+        float* total = totals + part * size + (group * chunks + at) * chunk_taps * pitch;
+
+        const index_t last = (part + 1) * samples / parts;
+        for (index_t first = part * samples / parts; first < last; first += together) {
+            Strip strip;
+            strip.samples = least(together, last - first);
+            for (index_t s = 0; s < strip.samples; s++) {
+                const index_t z = (first + s) % g.out[0], n = (first + s) / g.out[0];
+                for (index_t p = begin; p < end; p++) {
+                    const index_t i = group * g.inputs + p / az.taps, from_z = az.step * z + az.offset[p % az.taps];
+                    const float* from = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
+                    const bool inside = from_z >= 0 && from_z < g.size[0];
+                    pack_plane(packed + s * x_sample + (p - begin) * plane, py, px, 1, width, inside ? from : nullptr,
+                               g.size[1], g.size[2], g.x_stride[3], g.x_stride[4], ay.offset[0], ax.offset[0]);
+                }
+                const float* from_y = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1] + z * g.y_stride[2];
+                const bool one_run = g.y_stride[3] == g.out[2];
+                const index_t runs = one_run ? 1 : g.out[1], run = one_run ? g.out[1] * g.out[2] : g.out[2];
+                for (index_t v = 0; v < vectors; v++)
+                    for (index_t i = 0; i < runs; i++)
+                        to_lanes(packed_g + s * g_sample + i * run * pitch + v * LANES, pitch,
+                                 from_y + v * LANES * g.y_stride[1] + i * g.y_stride[3],
+                                 least(LANES, g.outputs - v * LANES), g.y_stride[1], run);
+            }
+
+            strip.columns = g.out[2], strip.x_sample = x_sample, strip.x_row = ay.step * width, strip.x_step = ax.step;
+            strip.g_sample = g_sample, strip.g_pitch = strip.total_pitch = pitch;
+            for (index_t row = 0; row < g.out[1]; row += rows) {
+                strip.rows = least(rows, g.out[1] - row);
+                strip.x = packed + row * strip.x_row;
+                for (index_t v = 0; v < vectors;) {
+                    // equal shares of the vectors
+                    const index_t shares = ceil_divide(vectors - v, MOST_VECTORS);
+                    const index_t now = ceil_divide(vectors - v, shares), together = taps_for(now);
+                    strip.g = packed_g + row * g.out[2] * pitch + v * LANES;
+                    for (index_t k = 0; k < (end - begin) * taps_of_plane; k += together) {
+                        strip.offset = offset + k;
+                        strip.total = total + k * pitch + v * LANES;
+                        output_tile(now, strip);
+                    }
+                    v += now;
+                }
+            }
+        }
+    });
+
+    share(g.groups * planes, parts * size < 65536 ? 1 : g.threads, [&](index_t item) {
+        const index_t group = item / planes, p = item % planes;
+        const float* from = totals + ((group * chunks + p / chunk) * chunk_taps + p % chunk * taps_of_plane) * pitch;
+        for (index_t k = 0; k < taps_of_plane; k++)
+            for (index_t c = 0; c < g.outputs; c++) {
+                float total = 0;
+                for (index_t part = 0; part < parts; part++) total += from[part * size + k * pitch + c];
+                w[((group * g.outputs + c) * planes + p) * taps_of_plane + k] = total;
+            }
+    });
+}
+
+void conv_weight(const ConvGeometry& g, const float* x, const float* y, float* w) {
+    Convolution job;
+    describe(g, scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2])), job);
+    // measured: lanes that stay empty cost time, and so do small planes packed for lanes along rows
+    const index_t lanes = ceil_divide(g.outputs, LANES) * LANES;
+    const bool small = g.out[1] * g.out[2] <= 256;
+    if (g.y_stride[4] == 1 && (5 * g.outputs >= 4 * lanes || (small && 8 * g.outputs >= 5 * lanes)))
+        weight_along_outputs(g, job, x, y, w);
+    else
+        weight_along_rows(g, job, x, y, w);
 }
 
 }  // namespace
