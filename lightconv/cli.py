@@ -15,6 +15,8 @@ COMMANDS = {
     "export": "write it as an ONNX file, with a card that tells what it is",
     "summary": "a trained run and its exported model side by side",
     "classify": "label files with an ONNX model, without PyTorch",
+    "quantize": "make an ONNX model smaller, measured on data",
+    "benchmark": "time an ONNX model beside the same network in PyTorch",
     "data": "prepare a data set, or show it as a picture",
 }
 
@@ -65,13 +67,10 @@ def _dispatch(arguments: list[str]) -> None:
         from lightconv.training.cli import run
 
         run(command, rest)
-    elif command in ("export", "classify"):
+    elif command in ("export", "classify", "quantize", "benchmark"):
         from lightconv.deploy import commands
 
-        try:
-            getattr(commands, command)(rest)
-        except ValueError as error:  # lightconv.deploy.runtime is a file that can be copied alone: its own errors
-            raise UsageError(str(error)) from error
+        getattr(commands, command)(rest)
     elif command == "data":
         from lightconv.data.command import data
 
@@ -87,7 +86,7 @@ def _dispatch(arguments: list[str]) -> None:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:10}{what}" for name, what in COMMANDS.items())
+    commands = "\n".join(f"  {name:11}{what}" for name, what in COMMANDS.items())
     return f"""usage: lightconv COMMAND [options]
 
 commands:

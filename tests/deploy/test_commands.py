@@ -1,4 +1,4 @@
-"""`lightconv export` and `lightconv classify` as a user meets them."""
+"""`lightconv export`, `classify`, `quantize` and `benchmark` as a user meets them."""
 
 import json
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lightconv.cli import main
 from lightconv.deploy import commands
 from lightconv.deploy.runtime import Classifier
 from lightconv.errors import UsageError
@@ -100,6 +101,15 @@ def test_a_reader_that_stops_early_is_no_error(signal_model: Path, tmp_path: Pat
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 0
+
+
+@pytest.mark.parametrize("command", ["export", "classify", "quantize", "benchmark"])
+def test_wrong_use_is_one_sentence_and_status_2(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--nonsense"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"lightconv: lightconv {command}: ")
+    assert len(err.splitlines()) == 1
 
 
 def test_quantize_and_benchmark(signal_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
