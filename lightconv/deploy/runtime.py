@@ -340,7 +340,8 @@ def prepare_picture(source: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, st
     centred. If the network wants a row of digits (28 x 56), the ink is first divided where it is thinnest.
 
     Args:
-        source: path or file object of a picture that Pillow can read, colour or not.
+        source: path or file object of a picture that Pillow can read, colour or not; or brightness from 0 to 255
+            as an array (height, width).
         shape: (height, width) of the network's input, the width a multiple of the height.
 
     Returns:
@@ -374,6 +375,8 @@ INK = 64  # of 255: what the outline of a digit is measured at
 
 def _read_gray(source: Any) -> np.ndarray:
     """Brightness 0 to 255, float32; transparent parts become paper of the other brightness than the ink's."""
+    if isinstance(source, np.ndarray):
+        return source.astype(np.float32)
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
