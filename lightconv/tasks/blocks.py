@@ -38,6 +38,18 @@ class ConvNormReLU(nn.Sequential):
         )
 
 
+class ConvNormPoolReLU(nn.Sequential):
+    """relu(max_pool(norm(conv(x)))), unpadded, pooled 2x2: (N, C, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel_size, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+        )
+
+
 class Patterns(nn.Module):
     """Each square part of a map, summed up under its channel's pattern of weights.
 
@@ -71,11 +83,11 @@ class TensAndUnits(nn.Module):
         return (tens.unsqueeze(2) + units.unsqueeze(1)).flatten(1)
 
 
-def he_initialised(linear: nn.Linear) -> nn.Linear:
-    """The layer, weights drawn anew from He's uniform distribution, biases zero.
+def he_initialise(layer: nn.Linear | nn.Conv2d) -> None:
+    """Draw a layer's weights anew from He's uniform distribution, and set its biases, if any, to zero.
 
     K. He et al., "Delving Deep into Rectifiers", ICCV 2015.
     """
-    nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu")
-    nn.init.zeros_(linear.bias)
-    return linear
+    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

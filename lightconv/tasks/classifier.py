@@ -45,13 +45,15 @@ class Classifier(LightningModule):
         schedule: ``"one_cycle"`` as long as the training, ``"halving"`` every ``halve_every`` epochs, or
             ``"constant"``.
         halve_every: epochs, for ``"halving"``.
+        network_options: arguments of the network's function in :mod:`lightconv.tasks.networks`, where it has any;
+            those of the book's and the report's networks are :func:`~lightconv.tasks.networks.conv_pool_relu`'s.
 
     Raises:
-        UsageError: if there is no network of that name, or a number is out of its range.
+        UsageError: if there is no network of that name or it has no such option, or a number is out of its range.
     """
 
     task: ClassVar[str]
-    networks: ClassVar[Mapping[str, Callable[[], nn.Module]]]
+    networks: ClassVar[Mapping[str, Callable[..., nn.Module]]]
     class_names: tuple[str, ...]
     input_name: ClassVar[str]
     raw_shape: ClassVar[tuple[int, ...]]
@@ -68,6 +70,7 @@ class Classifier(LightningModule):
         weight_decay: float = 0.05,
         schedule: ScheduleName = "one_cycle",
         halve_every: int = 20,
+        network_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if network not in self.networks:
@@ -82,13 +85,20 @@ class Classifier(LightningModule):
         if halve_every < 1:
             raise UsageError(f"Expected `halve_every` to be a positive integer, but got {halve_every}.")
         self.save_hyperparameters()
-        self.network = self.networks[network]()
+        self.network = self._network(network, network_options or {})
         self.register_buffer("input_mean", torch.tensor(0.0))
         self.register_buffer("input_std", torch.tensor(1.0))
         self.provenance: dict[str, Any] = {}
         self.train_figures = Figures("train", len(self.class_names))
         self.val_figures = Figures("val", len(self.class_names))
         self.test_figures = Figures("test", len(self.class_names))
+
+    def _network(self, name: str, options: Mapping[str, Any]) -> nn.Module:
+        try:
+            return self.networks[name](**options)
+        except (TypeError, KeyError) as error:
+            given = ", ".join(f"{option}={value!r}" for option, value in options.items())
+            raise UsageError(f"Expected `network_options` that {name!r} has, but got {given} ({error}).") from error
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised input (N, 1, *size) to logits (N, classes)."""

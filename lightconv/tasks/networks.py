@@ -2,9 +2,18 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, Literal
 
 import lightconv.nn as nn
-from lightconv.tasks.blocks import ConvNormReLU, GlobalMax, Patterns, Residual, TensAndUnits, he_initialised
+from lightconv.tasks.blocks import (
+    ConvNormPoolReLU,
+    ConvNormReLU,
+    GlobalMax,
+    Patterns,
+    Residual,
+    TensAndUnits,
+    he_initialise,
+)
 
 
 def mnist1d_book() -> nn.Sequential:
@@ -52,7 +61,15 @@ def mnist1d_tiny() -> nn.Sequential:
     return mnist1d_residual(channels=9)
 
 
-def conv_pool_relu(channels: Sequence[int], features: int, classes: int) -> nn.Sequential:
+def conv_pool_relu(
+    channels: Sequence[int],
+    features: int,
+    classes: int,
+    *,
+    dropout: float = 0.5,
+    norm: bool = False,
+    he: Literal["linear", "all", "none"] = "linear",
+) -> nn.Sequential:
     """Notebook 10.5's kind of network: convolutions 5x5 without padding, each pooled 2x2, and two linear layers.
 
     The notebook drops channels between the second convolution and its pooling; dropping them after pooling and ReLU
@@ -62,36 +79,41 @@ def conv_pool_relu(channels: Sequence[int], features: int, classes: int) -> nn.S
         channels: of the convolutions.
         features: numbers that are left after the last pooling.
         classes: their number.
+        dropout: share of the second convolution's channels that are dropped; 0 leaves the layer out.
+        norm: whether a batch normalisation follows each convolution, before its pooling, in place of the bias.
+        he: which layers have He's initialisation, ``"linear"``, ``"all"`` or ``"none"``; the others have torch's.
     """
     stages: list[nn.Module] = [nn.ConvMaxPoolReLU(*pair, kernel_size=5) for pair in pairwise((1, *channels))]
-    stages.insert(2, nn.Dropout2d(0.5))
-    return nn.Sequential(
-        *stages,
-        nn.Flatten(),
-        he_initialised(nn.Linear(features, 50)),
-        nn.ReLU(),
-        he_initialised(nn.Linear(50, classes)),
-    )
+    if norm:
+        stages = [ConvNormPoolReLU(*pair, kernel_size=5) for pair in pairwise((1, *channels))]
+    if dropout:
+        stages.insert(2, nn.Dropout2d(dropout))
+    network = nn.Sequential(*stages, nn.Flatten(), nn.Linear(features, 50), nn.ReLU(), nn.Linear(50, classes))
+    chosen = {"linear": nn.Linear, "all": (nn.Linear, nn.Conv2d), "none": ()}[he]
+    for layer in network.modules():
+        if isinstance(layer, chosen):
+            he_initialise(layer)
+    return network
 
 
-def mnist_book() -> nn.Sequential:
-    """Notebook 10.5: 28x28 becomes 12x12 and 4x4; 21,840 parameters."""
-    return conv_pool_relu((10, 20), features=20 * 4 * 4, classes=10)
+def mnist_book(**options: Any) -> nn.Sequential:
+    """Notebook 10.5: 28x28 becomes 12x12 and 4x4; 21,840 parameters. Options are those of :func:`conv_pool_relu`."""
+    return conv_pool_relu((10, 20), features=20 * 4 * 4, classes=10, **options)
 
 
-def mnist100_original() -> nn.Sequential:
+def mnist100_original(**options: Any) -> nn.Sequential:
     """The notebook's two stages at 128x128, which become 62x62 and 29x29: 851,430 parameters."""
-    return conv_pool_relu((10, 20), features=20 * 29 * 29, classes=100)
+    return conv_pool_relu((10, 20), features=20 * 29 * 29, classes=100, **options)
 
 
-def mnist100_v1() -> nn.Sequential:
+def mnist100_v1(**options: Any) -> nn.Sequential:
     """A third stage, 12x12: 318,470 parameters."""
-    return conv_pool_relu((10, 20, 40), features=40 * 12 * 12, classes=100)
+    return conv_pool_relu((10, 20, 40), features=40 * 12 * 12, classes=100, **options)
 
 
-def mnist100_v2() -> nn.Sequential:
+def mnist100_v2(**options: Any) -> nn.Sequential:
     """A fourth stage, 4x4: 174,550 parameters."""
-    return conv_pool_relu((10, 20, 40, 80), features=80 * 4 * 4, classes=100)
+    return conv_pool_relu((10, 20, 40, 80), features=80 * 4 * 4, classes=100, **options)
 
 
 def compact(half: Sequence[int], quarter: Sequence[int], digits: int = 1) -> nn.Sequential:

@@ -105,3 +105,18 @@ def test_probabilities_of_numbers_are_products_of_those_of_digits():
     tens, units = (part.softmax(1) for part in head.linear(x).split(10, dim=1))
     expected = torch.einsum("nt,nu->ntu", tens, units).flatten(1)
     assert torch.allclose(head(x).softmax(1), expected, atol=1e-6)
+
+
+def test_variations_of_the_notebook_s_network():
+    def network(**options: object) -> torch.nn.Module:
+        return MNIST100Classifier("v2", network_options=options).network
+
+    layers = [type(layer).__name__ for layer in network(dropout=0.0, norm=True)[0]]
+    assert layers == ["Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU"]
+    assert not any(isinstance(layer, torch.nn.Dropout2d) for layer in network(dropout=0.0))
+    assert isinstance(network(norm=True)[2], torch.nn.Dropout2d)
+    convolution, linear = network(he="all")[1], network(he="none")[-1]
+    assert not convolution.bias.any()
+    assert convolution.weight.abs().max() > 2 * (1 / 250) ** 0.5, "torch's bound is (1 / 250) ** 0.5, He's 2.4 times it"
+    assert linear.bias.any()
+    assert linear.weight.abs().max() <= (1 / 50) ** 0.5
