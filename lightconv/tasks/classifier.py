@@ -96,7 +96,7 @@ class Classifier(LightningModule):
     def _network(self, name: str, options: Mapping[str, Any]) -> nn.Module:
         try:
             return self.networks[name](**options)
-        except (TypeError, KeyError) as error:
+        except (TypeError, ValueError) as error:
             given = ", ".join(f"{option}={value!r}" for option, value in options.items())
             raise UsageError(f"Expected `network_options` that {name!r} has, but got {given} ({error}).") from error
 

@@ -83,15 +83,16 @@ def conv_pool_relu(
         norm: whether a batch normalisation follows each convolution, before its pooling, in place of the bias.
         he: which layers have He's initialisation, ``"linear"``, ``"all"`` or ``"none"``; the others have torch's.
     """
+    if he not in ("linear", "all", "none"):
+        raise ValueError('`he` may be "linear", "all" or "none"')
     stages: list[nn.Module] = [nn.ConvMaxPoolReLU(*pair, kernel_size=5) for pair in pairwise((1, *channels))]
     if norm:
         stages = [ConvNormPoolReLU(*pair, kernel_size=5) for pair in pairwise((1, *channels))]
     if dropout:
         stages.insert(2, nn.Dropout2d(dropout))
     network = nn.Sequential(*stages, nn.Flatten(), nn.Linear(features, 50), nn.ReLU(), nn.Linear(50, classes))
-    chosen = {"linear": nn.Linear, "all": (nn.Linear, nn.Conv2d), "none": ()}[he]
     for layer in network.modules():
-        if isinstance(layer, chosen):
+        if (he == "all" and isinstance(layer, nn.Conv2d)) or (he != "none" and isinstance(layer, nn.Linear)):
             he_initialise(layer)
     return network
 
