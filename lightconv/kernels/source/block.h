@@ -328,7 +328,8 @@ void block_input(const ConvGeometry& g, const Pooled& pooled, const float* w, fl
         for (index_t row = 0; row < g.size[1]; row++) {
             float* to = sample + row * g.x_stride[3];
             const bool inside = row + g.pad[1] < height;
-            if (inside) from_lanes(to, packed + (row + g.pad[1]) * pitch + g.pad[2] * LANES, channels, g.x_stride[1], reached);
+            const float* from = packed + (row + g.pad[1]) * pitch + g.pad[2] * LANES;
+            if (inside) from_lanes(to, from, LANES, channels, g.x_stride[1], reached);
             for (index_t c = 0; c < channels; c++)
                 for (index_t i = inside ? reached : 0; i < g.size[2]; i++) to[c * g.x_stride[1] + i] = 0;
         }

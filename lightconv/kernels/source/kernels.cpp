@@ -1,6 +1,7 @@
 // Entry points. Each instruction set is one compilation of this file, its functions named after it.
 #include "block.h"
 #include "pooling.h"
+#include "scatter.h"
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
@@ -17,7 +18,10 @@ EXPORT(conv_max_pool_relu)(const ConvGeometry* g, const float* x, const float* w
 }
 
 EXPORT(conv_transpose)(const ConvGeometry* g, const float* y, const float* w, const float* bias, float* x) {
-    conv_transposed(*g, y, w, bias, x);
+    if (scatter_pays(*g))
+        conv_scatter(*g, y, w, bias, x);
+    else
+        conv_transposed(*g, y, w, bias, x);
 }
 
 EXPORT(conv_weight)(const ConvGeometry* g, const float* x, const float* y, float* w) { conv_weight(*g, x, y, w); }

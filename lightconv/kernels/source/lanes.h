@@ -40,12 +40,12 @@ void to_lanes(float* to, index_t pitch, const float* from, index_t channels, ind
 }
 
 // And back.
-void from_lanes(float* to, const float* from, index_t channels, index_t stride, index_t count) {
+void from_lanes(float* to, const float* from, index_t pitch, index_t channels, index_t stride, index_t count) {
     for (index_t i = 0; i < count; i += LANES) {
         if (count >= LANES) i = least(i, count - LANES);
         const index_t n = least(LANES, count - i);
         floats v[LANES];
-        for (index_t j = 0; j < LANES; j++) v[j] = j < n ? load(from + (i + j) * LANES) : floats{};
+        for (index_t j = 0; j < LANES; j++) v[j] = j < n ? load(from + (i + j) * pitch) : floats{};
         transpose(v);
         for (index_t c = 0; c < channels; c++) {
             if (n == LANES) {

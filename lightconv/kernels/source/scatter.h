@@ -1,0 +1,154 @@
+// Transposed convolution of small pictures: every element of y adds its window to x.
+//
+// The other way, each element of x gathering its windows, spends much of its time on windows that lie partly outside
+// where pictures are small. Here lanes are the channels of x, which lies as [row][column][lane]; for each tap, the
+// sums over the channels of y for some places of y stay in registers, and are added to x at the end.
+#pragma once
+
+#include "conv.h"
+#include "lanes.h"
+
+namespace {
+
+struct Places {
+    const float* y;
+    index_t y_channel, channels;
+    const float* w;  // [channel of y][lane]
+    index_t w_channel;
+    float* x;
+    const int32_t* place;  // in x, of each place of y
+};
+
+template <int P, int V>
+void scatter_tile(const Places& s) {
+    floats total[P][V];
+    UNROLL for (int p = 0; p < P; p++)
+        UNROLL for (int v = 0; v < V; v++) total[p][v] = floats{};
+    const float *y = s.y, *w = s.w;
+    for (index_t c = 0; c < s.channels; c++, y += s.y_channel, w += s.w_channel) {
+        floats b[V];
+        UNROLL for (int v = 0; v < V; v++) b[v] = load(w + v * LANES);
+        UNROLL for (int p = 0; p < P; p++) {
+            const floats a = all(y[p]);
+            UNROLL for (int v = 0; v < V; v++) total[p][v] += a * b[v];
+        }
+    }
+    UNROLL for (int p = 0; p < P; p++)
+        UNROLL for (int v = 0; v < V; v++) {
+            float* to = s.x + s.place[p] + v * LANES;
+            store(to, load(to) + total[p][v]);
+        }
+}
+
+#if REGISTERS == 32
+const index_t MOST_PLACES = 8, MOST_LANE_VECTORS = 3;
+#else
+const index_t MOST_PLACES = 4, MOST_LANE_VECTORS = 2;
+#endif
+
+template <int V>
+void scatter_tile(index_t places, const Places& s) {
+    switch (places) {
+        case 1: return scatter_tile<1, V>(s);
+        case 2: return scatter_tile<2, V>(s);
+        case 3: return scatter_tile<3, V>(s);
+        case 4: return scatter_tile<4, V>(s);
+#if REGISTERS == 32
+        case 5: return scatter_tile<5, V>(s);
+        case 6: return scatter_tile<6, V>(s);
+        case 7: return scatter_tile<7, V>(s);
+        case 8: return scatter_tile<8, V>(s);
+#endif
+    }
+}
+
+void scatter_tile(index_t places, index_t vectors, const Places& s) {
+    switch (vectors) {
+        case 1: return scatter_tile<1>(places, s);
+        case 2: return scatter_tile<2>(places, s);
+#if REGISTERS == 32
+        case 3: return scatter_tile<3>(places, s);
+#endif
+    }
+}
+
+// The padded picture that windows see.
+struct Padded {
+    index_t height, width;
+
+    explicit Padded(const ConvGeometry& g)
+        : height(most(g.stride[1] * (g.out[1] - 1) + g.dilation[1] * (g.kernel[1] - 1) + 1, g.pad[1] + g.size[1])),
+          width(most(g.stride[2] * (g.out[2] - 1) + g.dilation[2] * (g.kernel[2] - 1) + 1, g.pad[2] + g.size[2])) {}
+};
+
+// Whether scattering is the faster way, as measured: few lanes are empty beside the windows that lie outside.
+bool scatter_pays(const ConvGeometry& g) {
+    const Padded padded(g);
+    const index_t lanes = ceil_divide(g.inputs, LANES) * LANES, outside = g.size[1] * g.size[2];
+    const index_t inside = g.out[1] * g.out[2] * g.stride[1] * g.stride[2];
+    return g.size[0] == 1 && g.kernel[0] == 1 && g.y_stride[3] == g.out[2] && g.y_stride[4] == 1 &&
+           g.x_stride[4] == 1 && padded.height * padded.width * lanes <= PACKED_FLOATS &&
+           g.inputs * outside * 10 > 11 * lanes * inside;
+}
+
+void conv_scatter(const ConvGeometry& g, const float* y, const float* w, const float* bias, float* x) {
+    const index_t vectors = ceil_divide(g.inputs, LANES), pitch = vectors * LANES, taps = g.taps();
+    const index_t places = g.out[1] * g.out[2];
+    const Padded padded(g);
+
+    // weights as [group][tap][channel of y][lane]
+    float* weights = scratch<float>(WEIGHTS, g.groups * taps * g.outputs * pitch);
+    memset(weights, 0, g.groups * taps * g.outputs * pitch * sizeof(float));
+    for (index_t output = 0; output < g.groups * g.outputs; output++)
+        for (index_t i = 0; i < g.inputs; i++)
+            for (index_t t = 0; t < taps; t++) {
+                const index_t group = output / g.outputs, c = output % g.outputs;
+                weights[((group * taps + t) * g.outputs + c) * pitch + i] = w[(output * g.inputs + i) * taps + t];
+            }
+
+    int32_t* place = scratch<int32_t>(OFFSETS, places);
+    for (index_t row = 0; row < g.out[1]; row++)
+        for (index_t i = 0; i < g.out[2]; i++)
+            place[row * g.out[2] + i] = (int32_t)((g.stride[1] * row * padded.width + g.stride[2] * i) * pitch);
+
+    share(g.batch * g.groups, g.threads, [&](index_t item) {
+        const index_t group = item % g.groups, n = item / g.groups;
+        float* packed = scratch<float>(INPUT, padded.height * padded.width * pitch);
+        if (bias) {
+            float* start = scratch<float>(TOTAL, pitch);
+            for (index_t i = 0; i < pitch; i++) start[i] = i < g.inputs ? bias[group * g.inputs + i] : 0;
+            for (index_t i = 0; i < padded.height * padded.width; i++)
+                memcpy(packed + i * pitch, start, pitch * sizeof(float));
+        } else {
+            memset(packed, 0, padded.height * padded.width * pitch * sizeof(float));
+        }
+        Places s;
+        s.y_channel = g.y_stride[1], s.channels = g.outputs, s.w_channel = pitch;
+        const float* from = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1];
+        const index_t blocks = ceil_divide(places, MOST_PLACES);
+        for (index_t t = 0; t < taps; t++) {
+            const index_t shift = g.dilation[1] * (t / g.kernel[2]) * padded.width + g.dilation[2] * (t % g.kernel[2]);
+            for (index_t v = 0; v < vectors;) {
+                const index_t shares = ceil_divide(vectors - v, MOST_LANE_VECTORS);
+                const index_t now = ceil_divide(vectors - v, shares);
+                s.w = weights + (group * taps + t) * g.outputs * pitch + v * LANES;
+                s.x = packed + shift * pitch + v * LANES;
+                for (index_t block = 0; block < blocks; block++) {
+                    const index_t first = block * places / blocks;
+                    s.y = from + first;
+                    s.place = place + first;
+                    scatter_tile((block + 1) * places / blocks - first, now, s);
+                }
+                v += now;
+            }
+        }
+        float* to = x + n * g.x_stride[0] + group * g.inputs * g.x_stride[1];
+        for (index_t row = 0; row < g.size[1]; row++)
+            for (index_t v = 0; v < vectors; v++)
+                from_lanes(to + v * LANES * g.x_stride[1] + row * g.x_stride[3],
+                           packed + ((row + g.pad[1]) * padded.width + g.pad[2]) * pitch + v * LANES, pitch,
+                           least(LANES, g.inputs - v * LANES), g.x_stride[1], g.size[2]);
+    });
+}
+
+}  // namespace
