@@ -6,6 +6,7 @@ import sys
 import traceback
 
 from lightconv.errors import UsageError
+from lightconv.files import Unwritable
 
 COMMANDS = {
     "fit": "train a classifier",
@@ -109,4 +110,4 @@ def _status(leaving: SystemExit) -> int:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text if isinstance(error, UsageError) else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, (UsageError, Unwritable)) else f"{type(error).__name__}: {text}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lightconv.data.files import Unwritable, beside, make_folder
+from lightconv.files import Unwritable, beside, make_folder
 
 Arrays = Mapping[str, np.ndarray]
 Layout = Mapping[str, tuple[tuple[int, ...], str]]
@@ -43,10 +43,10 @@ def cached(path: Path, layout: Layout, make: Callable[[], Arrays], required: boo
     arrays = make()
     try:
         _write(path, arrays)
-    except OSError as error:
+    except Unwritable as error:
         if required:
-            raise Unwritable(str(error)) from error
-        _log.warning("The data could not be kept in %s (%s); going on without.", path, _first_line(error))
+            raise
+        _log.warning("The data could not be kept in %s (%s); going on without.", path, error.reason)
     return arrays
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from lightconv.data.files import beside
+from lightconv.files import beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

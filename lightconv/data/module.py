@@ -12,10 +12,10 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from lightconv.data.cache import Arrays
-from lightconv.data.files import Unwritable
 from lightconv.data.loader import BatchLoader
 from lightconv.data.splits import stratified_split
 from lightconv.errors import UsageError
+from lightconv.files import Unwritable
 
 Part = tuple[Tensor, Tensor]
 
@@ -164,7 +164,7 @@ class InMemoryData(LightningDataModule):
             return self.load()
         except Unwritable as error:
             raise UsageError(
-                f"Expected a folder for data that can be written, but got {str(self.root)!r} ({error}); "
+                f"Expected a folder for data that can be written, but got {str(self.root)!r} ({error.reason}); "
                 "name another with `--data.root` or the environment variable LIGHTCONV_DATA."
             ) from error
 

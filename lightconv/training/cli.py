@@ -4,6 +4,7 @@ import csv
 import importlib
 import inspect
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lightconv.data import InMemoryData
 from lightconv.errors import UsageError
+from lightconv.files import beside
 from lightconv.tasks import Classifier
 from lightconv.tasks.loading import read_checkpoint, task_class
 from lightconv.training.callbacks import BestAndLast, Curves, EpochSeed, MetricsFile, Progress
@@ -182,7 +184,8 @@ class TrainingCLI(LightningCLI):
         """Train."""
         _say(f"{_title(self.model)}, on {self.datamodule.title}, in {self.folder}")
         try:
-            self._run(self.trainer.fit, options)
+            with self.folder.claimed() if self.trainer.is_global_zero else nullcontext():
+                self._run(self.trainer.fit, options)
         except KeyboardInterrupt:
             _say("Interrupted." + (" Go on with the same command and `--ckpt_path last`." if self._best() else ""))
             raise
@@ -266,10 +269,9 @@ class RunRecord(SaveConfigCallback):
         if self.resuming:
             config.ckpt_path = config.weights_only = None  # the file shall repeat the run, not go on with it
         path = self.folder.path / CONFIG
-        beside = path.with_name(f"{CONFIG}.part")
-        # The fourth argument says that null is written too; its name depends on jsonargparse's version.
-        self.parser.save(config, str(beside), "parser_mode", False, overwrite=True, multifile=False)
-        beside.replace(path)
+        with beside(path) as file:
+            # The third argument says that null is written too; its name depends on jsonargparse's version.
+            file.write(self.parser.dump(config, "parser_mode", False).encode())
         self.already_saved = True
 
 

@@ -1,6 +1,8 @@
 """The one folder in which everything of a run lies."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lightconv.errors import UsageError
@@ -8,6 +10,11 @@ from lightconv.tasks.loading import BEST
 from lightconv.training.callbacks.best_and_last import LAST
 from lightconv.training.callbacks.curves import CURVES
 from lightconv.training.callbacks.metrics_file import METRICS
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.yaml"
 FILES = (CONFIG, METRICS, CURVES, BEST, LAST)
@@ -43,6 +50,28 @@ class RunFolder:
                 "name another with `--run_dir`."
             ) from error
 
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Within the block no other run may write here; what a run that was killed had half written goes away.
+
+        Raises:
+            UsageError: if another run is writing here.
+        """
+        # The lock belongs to the open folder: it leaves no file, and goes when the process does, however it does.
+        folder = os.open(self.path, os.O_RDONLY) if fcntl else None
+        try:
+            if folder is not None and not _locked(folder):
+                raise UsageError(
+                    f"Expected a run folder for this run alone, but another one is writing to {str(self)!r}; "
+                    "wait for its end, or name another folder with `--run_dir`."
+                )
+            for part in self.path.glob(".*.part"):
+                part.unlink(missing_ok=True)
+            yield
+        finally:
+            if folder is not None:
+                os.close(folder)
+
     def set_aside(self) -> Path | None:
         """Move an earlier run's files into ``earlier-1``, ``earlier-2``, ... within the folder.
 
@@ -73,3 +102,13 @@ class RunFolder:
                 "or name the run's folder with `--run_dir`, or a checkpoint with `--ckpt_path FILE`."
             )
         return path
+
+
+def _locked(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system that knows no locks
+    return True

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightconv.data.cache import Unwritable, cached
+from lightconv.data.cache import cached
+from lightconv.files import Unwritable
 
 LAYOUT = {"a": ((3,), "float32"), "b": ((2, 2), "int64")}
 VALUES = {"a": np.array([1, 2, 3], np.float32), "b": np.arange(4).reshape(2, 2)}

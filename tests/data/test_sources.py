@@ -14,9 +14,9 @@ from small_collection import ARRAYS, CONTENTS, NAMES, PACKED, collection, fill, 
 
 from lightconv.data import MNISTData
 from lightconv.data.catalogue import CATALOGUE
-from lightconv.data.files import Unwritable
 from lightconv.data.sources import obtain
 from lightconv.errors import UsageError
+from lightconv.files import Unwritable
 
 GZ = {f"{name}.gz": content for name, content in PACKED.items()}
 NOWHERE = "http://127.0.0.1:9/"  # the port of the discard service, where nobody listens

@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from lightconv.files import Unwritable
 from lightconv.tasks.loading import BEST
 
 LAST = "last.ckpt"
@@ -58,9 +59,16 @@ class BestAndLast(Checkpoint):
 
 
 def _save(trainer: Trainer, path: Path) -> None:
-    beside = path.with_name(f"{path.name}.part")
-    trainer.save_checkpoint(beside, weights_only=False)  # that is: optimiser and all
-    if trainer.is_global_zero:
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
+    # Every process takes part, so the name is one that all know.
+    part = path.with_name(f".{path.name}.part")
+    try:
+        trainer.save_checkpoint(part, weights_only=False)  # that is: optimiser and all
+        if trainer.is_global_zero:
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+    except OSError as error:
+        raise Unwritable(path, error) from error
+    finally:
+        if trainer.is_global_zero:
+            part.unlink(missing_ok=True)

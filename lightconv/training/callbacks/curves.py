@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch import LightningModule, Trainer
 
+from lightconv.files import beside
 from lightconv.training.callbacks.history import History, Rows
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ class Curves(History):
         if getattr(trainer, "fast_dev_run", False) or not trainer.is_global_zero or not self.rows:
             return
         path = self.path or Path(trainer.log_dir or ".") / CURVES
-        path.parent.mkdir(parents=True, exist_ok=True)
         network = pl_module.hparams.get("network")
         named = type(pl_module).__name__ + (f", network {network}" if network else "")
         draw(self.rows, path, self.title or named)
@@ -63,9 +63,8 @@ def draw(rows: Rows, path: Path, title: str) -> None:
     _dress(loss, "loss (cross entropy)")
     _dress(error, "error (%)")
     figure.suptitle(title, color=_INK, fontsize=12)
-    beside = path.with_name(f"{path.name}.part")
-    figure.savefig(beside, format="png", metadata={"Software": None})
-    beside.replace(path)
+    with beside(path) as file:
+        figure.savefig(file, format="png", metadata={"Software": None})
 
 
 def _points(rows: Rows, metric: str) -> list[tuple[int, float]]:

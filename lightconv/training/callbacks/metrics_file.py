@@ -1,11 +1,13 @@
 """The run's figures as a table."""
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import Trainer
 
+from lightconv.files import beside
 from lightconv.training.callbacks.history import History
 
 METRICS = "metrics.csv"
@@ -29,13 +31,12 @@ class MetricsFile(History):
         if getattr(trainer, "fast_dev_run", False):
             return
         path = self.path or Path(trainer.log_dir or ".") / METRICS
-        path.parent.mkdir(parents=True, exist_ok=True)
         names = sorted({name for row in self.rows.values() for name in row})
-        beside = path.with_name(f"{path.name}.part")
-        with beside.open("w", newline="") as file:
-            table = csv.DictWriter(file, ["epoch", *names])
-            table.writeheader()
-            for epoch, row in sorted(self.rows.items()):
-                # Metrics are float32: their shortest form, 0.8525 and not 0.8525000214576721.
-                table.writerow({"epoch": epoch + 1, **{name: str(np.float32(row[name])) for name in row}})
-        beside.replace(path)
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, ["epoch", *names])
+        table.writeheader()
+        for epoch, row in sorted(self.rows.items()):
+            # Metrics are float32: their shortest form, 0.8525 and not 0.8525000214576721.
+            table.writerow({"epoch": epoch + 1, **{name: str(np.float32(row[name])) for name in row}})
+        with beside(path) as file:
+            file.write(text.getvalue().encode())

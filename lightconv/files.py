@@ -9,7 +9,25 @@ from typing import BinaryIO
 
 
 class Unwritable(OSError):
-    """A file could not be written."""
+    """A file or folder could not be written; the message is one sentence.
+
+    Args:
+        path: of the file or folder.
+        error: what the system said.
+
+    Attributes:
+        reason: the same in a few words.
+
+    >>> raise Unwritable(Path("a.csv"), OSError(28, "No space left on device"))
+    Traceback (most recent call last):
+        ...
+    lightconv.files.Unwritable: Expected to write a.csv, but could not: no space left on device.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        text = error.strerror or str(error) or type(error).__name__
+        self.reason = text[0].lower() + text[1:]
+        super().__init__(f"Expected to write {path}, but could not: {self.reason}.")
 
 
 def make_folder(folder: Path) -> None:
@@ -21,7 +39,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Unwritable(str(error)) from error
+        raise Unwritable(folder, error) from error
 
 
 @contextmanager
@@ -32,7 +50,7 @@ def beside(path: Path) -> Iterator[BinaryIO]:
     file at once: the last one's stays.
 
     Raises:
-        Unwritable: if the folder cannot be made.
+        Unwritable: if the file, or its folder, cannot be written.
     """
     make_folder(path.parent)
     part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
@@ -42,5 +60,9 @@ def beside(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except Unwritable:
+        raise
+    except OSError as error:
+        raise Unwritable(path, error) from error
     finally:
         part.unlink(missing_ok=True)
