@@ -9,8 +9,9 @@ from lightconv.data import digits
 from lightconv.data.cache import Arrays
 from lightconv.data.catalogue import CATALOGUE
 from lightconv.data.idx import Damaged
+from lightconv.data.module import Part
 from lightconv.data.npz import read_npz
-from lightconv.data.pairs import compose_pairs
+from lightconv.data.pairs import compose_pairs, recombine_halves
 from lightconv.data.pictures import PictureData
 from lightconv.data.sources import obtain
 from lightconv.errors import UsageError
@@ -46,6 +47,9 @@ class MNIST100Data(PictureData):
         shift: training pictures are shifted by up to so many pixels.
         rotation: training pictures are turned by up to so many degrees.
         scaling: training pictures are enlarged or reduced by up to this share.
+        recombine: whether the halves of each training batch are paired anew, see :func:`recombine_halves`, every
+            half displaced by itself. This uses the structure of the task; leave it off to learn from the pictures
+            as they are.
 
     >>> data = MNIST100Data(variant="digits", fraction=0.5)
     >>> x, y = data.part("train")
@@ -67,6 +71,7 @@ class MNIST100Data(PictureData):
         shift: int = 0,
         rotation: float = 0.0,
         scaling: float = 0.0,
+        recombine: bool = False,
     ) -> None:
         super().__init__(root, batch_size, val_split, fraction, seed, shift, rotation, scaling)
         if variant not in ("mnist", "digits"):
@@ -75,6 +80,7 @@ class MNIST100Data(PictureData):
             raise UsageError(f"Expected `source` to be one of {', '.join(_SOURCES)}, but got {source!r}.")
         self.variant = variant
         self.source = source
+        self.recombine = recombine
 
     @property
     def origin(self) -> str:
@@ -103,9 +109,21 @@ class MNIST100Data(PictureData):
             arrays |= {f"x_{part}": x, f"y_{part}": y}
         return arrays
 
+    @property
+    def augments(self) -> bool:
+        """Whether training batches are changed at all."""
+        return self.recombine or super().augments
+
+    def augmented(self, batch: Part, random: np.random.Generator) -> Part:
+        """A training batch (x, y), its pictures displaced, or its halves displaced and paired anew."""
+        if not self.recombine:
+            return super().augmented(batch, random)
+        return recombine_halves(*batch, random, self.augmentation)
+
     def describe(self) -> dict[str, Any]:
         """What identifies the data."""
-        return {**super().describe(), "variant": self.variant, "origin": self.origin}
+        facts = {**super().describe(), "variant": self.variant, "origin": self.origin}
+        return {**facts, "recombine": True} if self.recombine else facts
 
     def _kaggle(self) -> Path | None:
         if self.variant == "digits" or self.source in ("mirrors", "npm"):

@@ -1,6 +1,10 @@
 """Composing pictures of two digits, the numbers 00 to 99, out of pictures of one."""
 
+from collections.abc import Callable
+
 import numpy as np
+import torch
+from torch import Tensor
 
 
 def compose_pairs(x: np.ndarray, y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -28,6 +32,41 @@ def compose_pairs(x: np.ndarray, y: np.ndarray, count: int, seed: int) -> tuple[
     left = _in_turn(y, labels // 10, random)
     right = _in_turn(y, labels % 10, random)
     return np.concatenate([x[left], x[right]], axis=3), labels
+
+
+def split_pairs(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The halves of pictures of two digits, all left ones first: (N, C, H, 2 W) and (N,) to (2 N, C, H, W) and (2 N,).
+
+    >>> split_pairs(torch.zeros(2, 1, 28, 56), torch.tensor([12, 34]))[1]
+    tensor([1, 3, 2, 4])
+    """
+    return torch.cat(x.chunk(2, dim=3)), torch.cat([y // 10, y % 10])
+
+
+def recombine_halves(
+    x: Tensor,
+    y: Tensor,
+    random: np.random.Generator,
+    displace: Callable[[Tensor, np.random.Generator], Tensor] = lambda halves, random: halves,
+) -> tuple[Tensor, Tensor]:
+    """As many pictures of two digits, put together of the same halves at random; a left half may come to the right.
+
+    Args:
+        x: pictures, (N, C, H, 2 W).
+        y: their labels ``10 * left + right``, (N,).
+        random: decides which halves meet.
+        displace: what is done to the halves, (2 N, C, H, W), beforehand.
+
+    >>> x, y = torch.tensor([1, 2, 3, 4]).reshape(2, 1, 1, 2), torch.tensor([12, 34])
+    >>> x, y = recombine_halves(x, y, np.random.default_rng(0))
+    >>> x.flatten(1).tolist(), y.tolist()
+    ([[2, 3], [1, 4]], [23, 14])
+    """
+    halves, digits = split_pairs(x, y)
+    order = torch.from_numpy(random.permutation(len(halves))).to(x.device)
+    halves, digits = displace(halves[order], random), digits[order]
+    left, right = digits.chunk(2)
+    return torch.cat(halves.chunk(2), dim=3), 10 * left + right
 
 
 def _in_turn(y: np.ndarray, wanted: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -39,6 +39,11 @@ class PictureData(InMemoryData):
         super().__init__(root, batch_size, val_split, fraction, seed)
         self.augmentation = Augmentation(shift, rotation, scaling)
 
+    @property
+    def augments(self) -> bool:
+        """Whether training batches are changed at all."""
+        return bool(self.augmentation)
+
     def describe(self) -> dict[str, Any]:
         """What identifies the data."""
         augmentation = self.augmentation
@@ -48,9 +53,13 @@ class PictureData(InMemoryData):
     def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
         """Augment a batch in training; Lightning calls it when the batch is on its device."""
         trainer = self.trainer
-        if not self.augmentation or trainer is None or not trainer.training:
+        if not self.augments or trainer is None or not trainer.training:
             return batch
         number = trainer.fit_loop.epoch_loop.batch_idx + 1  # Lightning counts the batch after it has moved it
         random = np.random.default_rng([self.seed, trainer.current_epoch, number, trainer.global_rank])
+        return self.augmented(batch, random)
+
+    def augmented(self, batch: Part, random: np.random.Generator) -> Part:
+        """A training batch (x, y), its pictures displaced."""
         x, y = batch
         return self.augmentation(x, random), y

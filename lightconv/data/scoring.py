@@ -9,6 +9,9 @@ from torch import Tensor
 from lightconv.data.mnist import MNISTData
 from lightconv.data.mnist1d import FRESH, FRESH_SEED, MNIST1DData, generate
 from lightconv.data.mnist100 import MNIST100Data
+from lightconv.data.pairs import compose_pairs, split_pairs
+
+FRESH_PAIRS = 20_000
 
 
 class Scorable(Protocol):
@@ -39,7 +42,12 @@ def evaluation_sets(
     pictures = {"mnist": MNISTData, "mnist100": MNIST100Data}
     if task in pictures:
         data = pictures[task](root, variant=(trained_on or {}).get("variant", "mnist"))
-        return {"test": ({"data": data.title}, *data.part("test"))}
+        facts, (x, y) = {"data": data.title}, data.part("test")
+        if task == "mnist":
+            return {"test": (facts, x, y)}
+        halves, digits = (part.numpy() for part in split_pairs(x, y))
+        fresh = compose_pairs(halves, digits, FRESH_PAIRS, FRESH_SEED)
+        return {"test": (facts, x, y), "fresh": ({"seed": FRESH_SEED}, *map(torch.from_numpy, fresh))}
     raise ValueError(f"Expected a task with evaluation sets, but got {task!r}.")
 
 
@@ -47,7 +55,8 @@ def score(classifier: Scorable, root: str | None = None) -> dict[str, dict[str, 
     """Accuracy of a classifier on each of its task's evaluation sets.
 
     For MNIST-1D: ``test``, the 1,000 signals of the default data set, and ``fresh``, 10,000 signals generated with
-    another seed. For MNIST and MNIST-100: ``test``, the test set of the variant that it was trained on.
+    another seed. For MNIST and MNIST-100: ``test``, the test set of the variant that it was trained on. For
+    MNIST-100 also ``fresh``, 20,000 pictures composed anew of the halves of the test set's.
 
     Args:
         classifier: in eval mode.

@@ -9,9 +9,10 @@ import lightconv.nn as nn
 class Residual(nn.Module):
     """relu(x + norm(conv(x))) at unchanged size: (N, C, L) to (N, C, L)."""
 
-    def __init__(self, channels: int, kernel_size: int) -> None:
+    def __init__(self, channels: int, kernel_size: int, dilation: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, bias=False)
+        padding = dilation * (kernel_size // 2)
+        self.conv = nn.Conv1d(channels, channels, kernel_size, padding=padding, dilation=dilation, bias=False)
         self.norm = nn.BatchNorm1d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ class ConvNormPoolReLU(nn.Sequential):
 class Patterns(nn.Module):
     """Each square part of a map, summed up under its channel's pattern of weights.
 
-    A depthwise convolution with kernel and stride of the part's size, (N, C, s, s * parts) to (N, C * parts), but
+    A depthwise convolution with kernel and stride of the part's size, (N, C, s, s * parts) to (N, C, parts), but
     without windows that overlap a product and a sum are all there is to do.
     """
 
@@ -64,23 +65,41 @@ class Patterns(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """One number for each channel and part."""
         parts = x.unflatten(3, (-1, self.weight.shape[2]))
-        return (parts * self.weight.unsqueeze(2)).sum((2, 4)).flatten(1)
+        return (parts * self.weight.unsqueeze(2)).sum((2, 4))
 
 
 class TensAndUnits(nn.Module):
-    """Logits of the numbers 00 to 99, each the sum of its two digits': (N, features) to (N, 100).
+    """Logits of the numbers 00 to 99, each the sum of its two digits': (N, C, 2) to (N, 100).
 
-    Their softmax is the product of one over the tens and one over the units.
+    Their softmax is the product of one over the tens and one over the units, each of which sees all features.
     """
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(features, 20)
+        self.linear = nn.Linear(2 * channels, 20)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits in the order of the numbers."""
-        tens, units = self.linear(x).split(10, dim=1)
-        return (tens.unsqueeze(2) + units.unsqueeze(1)).flatten(1)
+        return _numbers(*self.linear(x.flatten(1)).split(10, dim=1))
+
+
+class DigitByDigit(nn.Module):
+    """Logits of the numbers 00 to 99, each the sum of its two digits', read alike: (N, C, 2) to (N, 100).
+
+    One linear layer reads the left digit off the left features and the right digit off the right ones.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits in the order of the numbers."""
+        return _numbers(*self.linear(x.transpose(1, 2)).unbind(1))
+
+
+def _numbers(tens: Tensor, units: Tensor) -> Tensor:
+    return (tens.unsqueeze(2) + units.unsqueeze(1)).flatten(1)
 
 
 def he_initialise(layer: nn.Linear | nn.Conv2d) -> None:

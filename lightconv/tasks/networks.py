@@ -1,6 +1,6 @@
 """The networks as recipes: each function returns one, freshly initialised, from normalised input to logits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ import lightconv.nn as nn
 from lightconv.tasks.blocks import (
     ConvNormPoolReLU,
     ConvNormReLU,
+    DigitByDigit,
     GlobalMax,
     Patterns,
     Residual,
@@ -33,7 +34,9 @@ def mnist1d_book() -> nn.Sequential:
     )
 
 
-def mnist1d_residual(channels: int, blocks: int = 4, dropout: float = 0.1) -> nn.Sequential:
+def mnist1d_residual(
+    channels: int, dilations: Sequence[int] = (1, 1, 1, 1), dropout: float = 0.1, kernel_size: int = 5
+) -> nn.Sequential:
     """Residual blocks at the signal's full length, then each channel's largest response.
 
     Shapes in MNIST-1D are shifted and stretched: keeping the full length keeps every position alike, the maximum
@@ -44,21 +47,21 @@ def mnist1d_residual(channels: int, blocks: int = 4, dropout: float = 0.1) -> nn
         nn.Conv1d(1, channels, kernel_size=5, padding=2, bias=False),
         nn.BatchNorm1d(channels),
         nn.ReLU(),
-        *(Residual(channels, kernel_size=5) for _ in range(blocks)),
+        *(Residual(channels, kernel_size, dilation) for dilation in dilations),
         GlobalMax(),
         nn.Dropout(dropout),
         nn.Linear(channels, 10),
     )
 
 
-def mnist1d_light() -> nn.Sequential:
-    """24 channels: 12,130 parameters."""
-    return mnist1d_residual(channels=24)
+def mnist1d_light(**options: Any) -> nn.Sequential:
+    """24 channels: 12,130 parameters. Options are those of :func:`mnist1d_residual`."""
+    return mnist1d_residual(**{"channels": 24, **options})
 
 
-def mnist1d_tiny() -> nn.Sequential:
+def mnist1d_tiny(**options: Any) -> nn.Sequential:
     """9 channels: 1,855 parameters, fewer than the notebook's network."""
-    return mnist1d_residual(channels=9)
+    return mnist1d_residual(**{"channels": 9, **options})
 
 
 def conv_pool_relu(
@@ -117,8 +120,8 @@ def mnist100_v2(**options: Any) -> nn.Sequential:
     return conv_pool_relu((10, 20, 40, 80), features=80 * 4 * 4, classes=100, **options)
 
 
-def compact(half: Sequence[int], quarter: Sequence[int], digits: int = 1) -> nn.Sequential:
-    """Features of digits side by side: 28 x (28 * ``digits``) to ``digits`` numbers for each of the last channels.
+def compact(half: Sequence[int], quarter: Sequence[int]) -> nn.Sequential:
+    """Features of digits side by side: (N, 1, 28, 28 * digits) to (N, the last number of channels, digits).
 
     The first convolution halves the size at once, a pooling halves it again. What is left of each digit, 7x7, is
     summed up under one pattern of weights for each channel: unlike an average it knows where something is, and it
@@ -126,34 +129,59 @@ def compact(half: Sequence[int], quarter: Sequence[int], digits: int = 1) -> nn.
 
     Args:
         half: channels of the convolutions at half the size: 5x5, then 3x3.
-        quarter: channels of those at a quarter of it, 3x3.
-        digits: how many there are.
+        quarter: channels of those at a quarter of it, 3x3; may be none.
     """
+    channels = (*half, *quarter)[-1]
     return nn.Sequential(
         ConvNormReLU(1, half[0], kernel_size=5, stride=2),
         *(ConvNormReLU(*pair) for pair in pairwise(half)),
         nn.MaxPool2d(2),
         *(ConvNormReLU(*pair) for pair in pairwise((half[-1], *quarter))),
-        Patterns(quarter[-1], size=7),
-        nn.BatchNorm1d(quarter[-1] * digits),
+        Patterns(channels, size=7),
+        nn.BatchNorm1d(channels),
     )
 
 
-def mnist_light() -> nn.Sequential:
-    """Four convolutions: 28,434 parameters."""
-    return nn.Sequential(compact((16, 32), (32, 40)), nn.Linear(40, 10))
+def mnist_compact(half: Sequence[int], quarter: Sequence[int]) -> nn.Sequential:
+    """Features and a linear layer."""
+    return nn.Sequential(compact(half, quarter), nn.Flatten(), nn.Linear((*half, *quarter)[-1], 10))
 
 
-def mnist_tiny() -> nn.Sequential:
+Head = Literal["plain", "tens_and_units", "digit_by_digit"]
+HEADS: dict[Head, Callable[[int], nn.Module]] = {
+    "plain": lambda channels: nn.Sequential(nn.Flatten(), nn.Linear(2 * channels, 100)),
+    "tens_and_units": TensAndUnits,
+    "digit_by_digit": DigitByDigit,
+}
+
+
+def mnist100_compact(half: Sequence[int], quarter: Sequence[int], head: Head = "digit_by_digit") -> nn.Sequential:
+    """Features and one of three heads.
+
+    Args:
+        half: as in :func:`compact`.
+        quarter: as in :func:`compact`.
+        head: ``"plain"``, a hundred logits of all features; ``"tens_and_units"``, twenty of all features;
+            ``"digit_by_digit"``, ten of each digit's features by one linear layer.
+    """
+    return nn.Sequential(compact(half, quarter), HEADS[head]((*half, *quarter)[-1]))
+
+
+def mnist_light(**options: Any) -> nn.Sequential:
+    """Four convolutions: 28,434 parameters. Options are those of :func:`mnist_compact`."""
+    return mnist_compact(**{"half": (16, 32), "quarter": (32, 40), **options})
+
+
+def mnist_tiny(**options: Any) -> nn.Sequential:
     """Three convolutions: 9,402 parameters."""
-    return nn.Sequential(compact((16, 16), (32,)), nn.Linear(32, 10))
+    return mnist_compact(**{"half": (16, 16), "quarter": (32,), **options})
 
 
-def mnist100_light() -> nn.Sequential:
-    """Three convolutions on the picture as it is, and ten logits for each digit: 17,380 parameters."""
-    return nn.Sequential(compact((16, 32), (32,), digits=2), TensAndUnits(2 * 32))
+def mnist100_light(**options: Any) -> nn.Sequential:
+    """Three convolutions on the picture as it is: 16,346 parameters. Options are those of :func:`mnist100_compact`."""
+    return mnist100_compact(**{"half": (16, 32), "quarter": (32,), **options})
 
 
-def mnist100_tiny() -> nn.Sequential:
-    """The same with 16 channels throughout: 6,612 parameters."""
-    return nn.Sequential(compact((16, 16), (16,), digits=2), TensAndUnits(2 * 16))
+def mnist100_tiny(**options: Any) -> nn.Sequential:
+    """The same, narrower: 9,402 parameters."""
+    return mnist100_compact(**{"half": (16, 16), "quarter": (32,), **options})

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from small_collection import collection, fill
 
 from lightconv.data import MNIST100Data
 from lightconv.data.catalogue import CATALOGUE
 from lightconv.data.digits import digits
-from lightconv.data.pairs import compose_pairs
+from lightconv.data.pairs import compose_pairs, recombine_halves, split_pairs
 from lightconv.errors import UsageError
 
 RANDOM = np.random.default_rng(1)
@@ -51,6 +52,34 @@ def test_classes_are_balanced_and_digits_take_turns(count: int):
         for k in range(10):
             times = np.bincount(used[digit == k], minlength=70)[y == k]
             assert times.max() - times.min() <= 1
+
+
+def test_recombined_halves_are_the_same_halves_with_their_labels():
+    y = torch.arange(100)
+    x = torch.stack([y // 10, y % 10], 1).to(torch.uint8).reshape(100, 1, 1, 2)
+    pictures, labels = recombine_halves(x, y, np.random.default_rng(0))
+    assert pictures.dtype == torch.uint8
+    assert torch.equal(10 * pictures[:, 0, 0, 0] + pictures[:, 0, 0, 1], labels)
+    assert sorted(pictures.flatten().tolist()) == sorted(x.flatten().tolist())
+    assert not torch.equal(labels.sort().values, y), "they are paired anew"
+    swapped = recombine_halves(torch.tensor([[[[1, 2]]]] * 50), torch.full((50,), 12), np.random.default_rng(0))[1]
+    assert set(swapped.tolist()) == {11, 12, 21, 22}, "left ones come to the right too"
+
+
+def test_recombining_displaces_each_half_by_itself():
+    data = MNIST100Data(variant="digits", recombine=True, shift=2)
+    assert data.augments
+    assert data.describe()["recombine"] is True
+    x = torch.zeros(40, 1, 28, 56, dtype=torch.uint8)
+    x[..., 14, 14::28] = 1
+    halves, _ = split_pairs(*data.augmented((x, torch.zeros(40, dtype=torch.int64)), np.random.default_rng(0)))
+    places = halves.flatten(1).argmax(1)
+    assert (halves.flatten(1).sum(1) == 1).all()
+    assert len(places.unique()) > 15
+    assert (places[:40] != places[40:]).any()
+    plain = MNIST100Data(variant="digits")
+    assert not plain.augments
+    assert "recombine" not in plain.describe()
 
 
 def test_composing_is_a_function_of_the_seed():

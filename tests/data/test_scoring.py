@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from lightconv.data import MNIST1DData, score
+from lightconv.data.pairs import split_pairs
 from lightconv.data.scoring import accuracy, evaluation_sets
 
 
@@ -34,12 +35,27 @@ def test_accuracy_counts_over_batches():
     assert accuracy(Always(), x, y, batch_size=2) == pytest.approx(5 / 7)
 
 
-@pytest.mark.parametrize(("task", "size"), [("mnist", (28, 28)), ("mnist100", (28, 56))])
-def test_pictures_are_scored_on_the_variant_trained_on(task, size, tmp_path):
-    (name, (facts, x, y)), *others = evaluation_sets(task, str(tmp_path), {"variant": "digits"}).items()
-    assert (name, others) == ("test", [])
+def test_pictures_are_scored_on_the_variant_trained_on(tmp_path: Path):
+    ((name, (facts, x, y)),) = evaluation_sets("mnist", str(tmp_path), {"variant": "digits"}).items()
+    assert name == "test"
     assert "not MNIST" in facts["data"]
-    assert x.shape == (len(y), 1, *size)
+    assert x.shape == (len(y), 1, 28, 28)
+
+
+def test_numbers_are_scored_on_fresh_pairs_of_the_test_set_s_digits_too(tmp_path: Path):
+    sets = evaluation_sets("mnist100", str(tmp_path), {"variant": "digits"})
+    assert list(sets) == ["test", "fresh"]
+    assert "not MNIST" in sets["test"][0]["data"]
+    assert isinstance(sets["fresh"][0]["seed"], int)
+    digits, known = {}, {}
+    for name, (_, x, y) in sets.items():
+        assert x.shape == (len(y), 1, 28, 56)
+        halves, labels = split_pairs(x, y)
+        digits[name] = dict(zip((half.numpy().tobytes() for half in halves), labels.tolist(), strict=True))
+        known[name] = {picture.numpy().tobytes() for picture in x}
+    assert digits["fresh"] == digits["test"]
+    assert len(sets["fresh"][2]) == 20_000
+    assert len(known["fresh"] & known["test"]) < len(known["test"]) / 2
 
 
 def test_unknown_task():
