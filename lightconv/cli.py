@@ -18,6 +18,7 @@ COMMANDS = {
     "classify": "label files with an ONNX model, without PyTorch",
     "quantize": "make an ONNX model smaller, measured on data",
     "benchmark": "time an ONNX model beside the same network in PyTorch",
+    "experiment": "train many networks with many seeds, and report",
     "data": "prepare a data set, or show it as a picture",
 }
 
@@ -76,6 +77,10 @@ def _dispatch(arguments: list[str]) -> None:
         from lightconv.data.command import data
 
         data(rest)
+    elif command == "experiment":
+        from lightconv.experiment.command import experiment
+
+        experiment(rest)
     elif command == "summary":
         from lightconv.training.summary import summary
 

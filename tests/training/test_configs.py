@@ -39,7 +39,7 @@ def test_shipped_configurations_hold_no_defaults_of_the_machine():
     for path in config_folder().glob("*.yaml"):
         config = yaml.safe_load(path.read_text())
         assert "run_dir" not in config
-        assert "root" not in config["data"]["init_args"]
+        assert "root" not in config.get("data", {"init_args": {}})["init_args"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Many networks, many seeds, one report: ``lightconv experiment``."""

@@ -1,0 +1,188 @@
+"""report.html and report.md."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from lightconv.data.files import beside
+from lightconv.errors import UsageError
+from lightconv.experiment import pictures
+from lightconv.experiment.networks import costs
+from lightconv.experiment.plan import Part, Plan, slug
+from lightconv.experiment.results import NETWORKS, Results, read_json, trainings, write_json
+from lightconv.experiment.rows import Row, network_key, rows
+from lightconv.experiment.tables import Table, mean_and_range, table
+from lightconv.experiment.training import check, instance
+
+HTML, MARKDOWN, ROWS, PICTURES = "report.html", "report.md", "rows.json", "pictures"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the report.
+
+    Attributes:
+        name: of its file, without the suffix.
+        caption: what it shows.
+        png: its content.
+    """
+
+    name: str
+    caption: str
+    png: bytes
+
+    @property
+    def file(self) -> str:
+        """Relative to the report."""
+        return f"{PICTURES}/{self.name}.png"
+
+    @property
+    def uri(self) -> str:
+        """The content as an address."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: what was asked, the table, the pictures, the commands that repeat the rows."""
+
+    part: Part
+    rows: list[Row]
+    table: Table
+    pictures: list[Picture]
+
+
+def write_report(plan: Plan, results: Results, command: str, console: Console) -> None:
+    """Write ``report.html`` (self-contained), ``report.md`` with ``pictures/``, and ``rows.json``; print the tables.
+
+    What is not finished is left out, and the report says so.
+
+    Args:
+        plan: what was to be done.
+        results: what is finished of it.
+        command: that was given.
+        console: where the tables are printed.
+
+    Raises:
+        UsageError: if nothing is finished.
+    """
+    networks = _costs(plan, results)
+    sections = [_section(part, found, results) for part in plan.parts if (found := rows(part, results, networks))]
+    if not sections:
+        raise UsageError(f"Expected finished trainings in '{results.folder}', but there are none; train without "
+                         "`--report_only` first.")  # fmt: skip
+    everything = trainings(plan)
+    finished = sum(results.finished(training) is not None for training in everything)
+    facts = {
+        "plan": plan,
+        "sections": sections,
+        "command": command,
+        "missing": len(everything) - finished,
+        "total": len(everything),
+        "versions": sections[0].rows[0].versions,
+    }
+    for name, template in ((HTML, "report.html.jinja"), (MARKDOWN, "report.md.jinja")):
+        _write(results, name, _render(template, facts).encode())
+    for section in sections:
+        for picture in section.pictures:
+            _write(results, picture.file, picture.png)
+    write_json(results.folder / ROWS, [row.as_dict() for section in sections for row in section.rows])
+    for section in sections:
+        _print(section, console)
+    console.print(f"The report is in {results.folder / HTML} and {results.folder / MARKDOWN}")
+
+
+def _section(part: Part, found: list[Row], results: Results) -> Section:
+    made: list[Picture] = []
+    sizes = {row.parameters for row in found}
+
+    def add(kind: str, caption: str, png: bytes) -> None:
+        made.append(Picture(f"{part.name}-{kind}", caption, png))
+
+    if len({row.level for row in found}) > 1:
+        add("sweep", "Accuracy on the test set against the number of training samples; bands: all seeds.",
+            pictures.sweep(found))  # fmt: skip
+    elif len(found) > 1:
+        add("accuracy", "Accuracy on the test set.", pictures.dots(found, part.references))
+    if len(sizes) > 1:
+        add("parameters", "Accuracy against parameters; strokes: all seeds.", pictures.scatter(found, part.references))
+    add("curves", "Epoch by epoch; lines: means over the seeds, bands: all seeds.", pictures.curves(found))
+    best = max(found, key=lambda row: sum(row.accuracy) / len(row.accuracy))
+    for name in part.closer or (best.name,):
+        made += _closer(part, name, results)
+    return Section(part, found, table(found), made)
+
+
+def _closer(part: Part, name: str, results: Results) -> list[Picture]:
+    run = next(run for run in part.runs if run.name == name)
+    found = list(results.of(run))
+    if not found:
+        return []
+    scores = [result["scores"]["test"] for result in found]
+    total = {place: _sum([score["confusion"][place] for score in scores]) for place in scores[0]["confusion"]}
+    stem = f"{part.name}-{slug(run.name)}"
+    seeds = f"{len(found)} seeds together" if len(found) > 1 else "one seed"
+    made = [
+        Picture(f"{stem}-confusion", f"{name}: which digit is taken for which on the test set ({seeds}).",
+                pictures.confusion(total))
+    ]  # fmt: skip
+    if mistakes := scores[0]["mistakes"]:
+        config = check(run.arguments(found[0]["settings"]["seed_everything"]))
+        data = instance(config["data"])
+        x, _ = data.part("test")
+        samples = x[[mistake["index"] for mistake in mistakes]]
+        png = pictures.mistakes(mistakes, samples, data.class_names)
+        seed = found[0]["settings"]["seed_everything"]
+        made.append(Picture(f"{stem}-mistakes", f"{name}, seed {seed}: the mistakes it was surest of.", png))
+    return made
+
+
+def _sum(tables: Sequence[Sequence[Sequence[int]]]) -> list[list[int]]:
+    return [[sum(cells) for cells in zip(*lines, strict=True)] for lines in zip(*tables, strict=True)]
+
+
+def _costs(plan: Plan, results: Results) -> dict[str, dict[str, float]]:
+    """What the networks cost, measured together the first time that they are all known."""
+    wanted: dict[str, dict[str, Any]] = {}
+    for part in plan.parts:
+        for row in rows(part, results, {}):
+            key = network_key(row.task, row.network, row.network_options, row.parameters)
+            wanted.setdefault(key, {"task": row.task, "network": row.network, "options": row.network_options})
+    known = read_json(results.folder / NETWORKS) or {}
+    if wanted.keys() - known.keys():
+        from lightconv.tasks.loading import TASKS
+
+        made = [TASKS[one["task"]](one["network"], network_options=one["options"]) for one in wanted.values()]
+        found = {key: cost.as_dict() for key, cost in zip(wanted, costs(made), strict=True)}
+        known = {**known, **found}
+        write_json(results.folder / NETWORKS, known)
+    return known
+
+
+def _render(name: str, facts: dict[str, Any]) -> str:
+    template = resources.files("lightconv.experiment").joinpath("templates", name).read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=".html" in name, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(template).render(facts)
+
+
+def _write(results: Results, name: str, content: bytes) -> None:
+    with beside(results.folder / name) as file:
+        file.write(content)
+
+
+def _print(section: Section, console: Console) -> None:
+    shown = RichTable(title=section.part.title, title_style="bold", title_justify="left", box=None, pad_edge=False)
+    for head, number in (("network", False), ("seeds", True), ("parameters", True), ("test accuracy, %", True)):
+        shown.add_column(head, justify="right" if number else "left")
+    for row in section.rows:
+        shown.add_row(row.name, str(len(row.seeds)), f"{row.parameters:,}", mean_and_range(row.accuracy))
+    console.print(shown)
+    console.print()
