@@ -38,8 +38,8 @@ lint: $(STAMP)  ## Check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(STAMP)  ## Time our layers beside torch.nn's
-	@$(BIN)/python benchmarks/layers.py
+bench: $(STAMP)  ## Time our layers beside torch.nn's: tables and a plot (QUICK=1: some minutes)
+	@$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 
 clean:  ## Remove what set-up, training and tests have made
 	rm -rf $(VENV) build dist *.egg-info runs .pytest_cache .hypothesis .ruff_cache .mypy_cache

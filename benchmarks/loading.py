@@ -19,18 +19,23 @@ from lightconv.data import Augmentation, BatchLoader
 MEAN, STD = 0.1307, 0.3081
 
 
-def torchvision_loader(pictures: torch.Tensor, labels: torch.Tensor, workers: int = 0) -> DataLoader:
-    """Notebook 10.5's: a PIL image, ToTensor and Normalize for each picture, then collated."""
+def torchvision_data(parts: dict[str, tuple[torch.Tensor, torch.Tensor]], train: bool = True) -> MNIST:
+    """Notebook 10.5's data set of the given pictures: a PIL image, ToTensor and Normalize for each."""
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "MNIST" / "raw"
         raw.mkdir(parents=True)
-        for part in ("train", "t10k"):
+        for part, (pictures, labels) in parts.items():
             for name, array in (("images-idx3", pictures), ("labels-idx1", labels)):
                 sizes = np.array(array.shape, ">u4").tobytes()
-                content = bytes((0, 0, 8, array.dim())) + sizes + array.numpy().tobytes()
+                content = bytes((0, 0, 8, array.dim())) + sizes + array.to(torch.uint8).numpy().tobytes()
                 (raw / f"{part}-{name}-ubyte").write_bytes(content)
         transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
-        data = MNIST(folder, train=True, transform=transform)
+        return MNIST(folder, train=train, transform=transform)
+
+
+def torchvision_loader(pictures: torch.Tensor, labels: torch.Tensor, workers: int = 0) -> DataLoader:
+    """Batches of it, collated sample by sample."""
+    data = torchvision_data(dict.fromkeys(("train", "t10k"), (pictures, labels)))
     return DataLoader(data, batch_size=64, shuffle=True, num_workers=workers)
 
 

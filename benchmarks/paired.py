@@ -13,6 +13,11 @@ from collections.abc import Callable, Mapping
 import torch
 
 
+def clock() -> Callable[[], float]:
+    """Of the process with one thread, so that other processes count less; else that of the wall."""
+    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+
+
 def measure(
     candidates: Mapping[str, Callable[[], object]], repeats: int = 15, seconds: float = 0.02
 ) -> dict[str, float]:
@@ -23,34 +28,39 @@ def measure(
         repeats: rounds; each round times every candidate once.
         seconds: least duration of one timing: fast candidates are called several times in a row.
     """
+    now = clock()
     calls: dict[str, int] = {}
     for name, function in candidates.items():
         function()
-        start = time.perf_counter()
+        start = now()
         function()
-        calls[name] = max(1, round(seconds / max(1e-9, time.perf_counter() - start)))
+        calls[name] = max(1, round(seconds / max(1e-9, now() - start)))
     times: dict[str, list[float]] = {name: [] for name in candidates}
     enabled = gc.isenabled()
     gc.disable()
     try:
         for _ in range(repeats):
             for name, function in candidates.items():
-                start = time.perf_counter()
+                start = now()
                 for _ in range(calls[name]):
                     function()
-                times[name].append((time.perf_counter() - start) / calls[name])
+                times[name].append((now() - start) / calls[name])
     finally:
         if enabled:
             gc.enable()
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def machine() -> str:
-    """One line about what the figures were measured on."""
-    name = platform.processor() or platform.machine()
+def processor() -> str:
+    """What the processor calls itself."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            name = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
-        pass
-    return f"torch {torch.__version__}, Python {platform.python_version()}, {name}, {torch.get_num_threads()} thread(s)"
+        return platform.processor() or platform.machine()
+
+
+def machine() -> str:
+    """One line about what the figures were measured on."""
+    threads = f"{torch.get_num_threads()} thread(s)"
+    return f"torch {torch.__version__}, Python {platform.python_version()}, {processor()}, {threads}"

@@ -1,0 +1,98 @@
+"""Comparing one piece of work in several forms, first with the allocator as it is, then with buffers reused.
+
+A benchmark is a generator of cases: each case, when asked, makes its candidates. `run` is the main program of all.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from buffers import reuse_buffers
+from limits import described, least_seconds
+from paired import machine, measure
+from results import Row, save, show
+
+import lightconv
+
+Candidates = Mapping[str, Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison.
+
+    Attributes:
+        section: heading of the table that it belongs to.
+        name: what is computed, shapes in words.
+        works: by name (forward, ...): a function that gives the candidates by name. It is called twice.
+        operations: floating-point operations by work, for the machine's limit.
+        moved: bytes by work, read or written once.
+        wanted: by work, the ratios to torch.nn and to the best tuned torch that we set out for.
+        note: why the figures are what they are.
+    """
+
+    section: str
+    name: str
+    works: Mapping[str, Callable[[bool], Candidates]]
+    operations: Mapping[str, float]
+    moved: Mapping[str, float]
+    wanted: Mapping[str, tuple[float, float]]
+    note: str = ""
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """What every benchmark can be told."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--backend", default="auto", choices=lightconv.functional.dispatch.BACKENDS)
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--repeats", type=int, default=0, help="timings for each median")
+    parser.add_argument("--quick", action="store_true", help="fewer cases and timings")
+    parser.add_argument("--save", type=Path, help="also write the figures there, as JSON")
+    return parser
+
+
+def progress(text: str) -> None:
+    """What is at work now, on a terminal."""
+    if sys.stderr.isatty():
+        print("\r" + text.ljust(110)[:110] + "\r", end="", file=sys.stderr, flush=True)
+
+
+def run(cases: Callable[[argparse.Namespace], Iterator[Case]], parser: argparse.ArgumentParser) -> None:
+    """Measure every case and print the table."""
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    lightconv.backend(chosen.backend)
+    repeats = chosen.repeats or (5 if chosen.quick else 11)
+    rows: dict[tuple[str, str], Row] = {}
+    for tuned in (False, True):
+        if tuned and not reuse_buffers():
+            break
+        for case in cases(chosen):
+            if chosen.only not in case.name:
+                continue
+            for work, candidates in case.works.items():
+                torch.manual_seed(0)
+                seconds = measure(candidates(tuned), repeats)
+                if not tuned:
+                    least = 0.0
+                    if case.operations.get(work) or case.moved.get(work):
+                        least = least_seconds(case.operations.get(work, 0.0), case.moved.get(work, 0.0))
+                    rows[case.name, work] = Row(
+                        *(case.section, case.name, work, chosen.threads),
+                        least=least,
+                        wanted=case.wanted.get(work, (0.0, 0.0)) if chosen.threads == 1 else (0.0, 0.0),
+                        note=case.note,
+                    )
+                row = rows[case.name, work]
+                (row.tuned if tuned else row.plain).update(seconds)
+                progress(f"{case.name}, {work}")
+    progress("")
+    found = list(rows.values())
+    print(f"{machine()}; backend {chosen.backend}; medians of {repeats}; {described()}")
+    show(found)
+    if chosen.save:
+        save(found, chosen.save)
