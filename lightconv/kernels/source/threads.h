@@ -8,6 +8,18 @@
 #include <omp.h>
 #endif
 
+// Under AddressSanitizer a buffer ends where it was asked to, so that reading beyond is noticed.
+#if defined(__SANITIZE_ADDRESS__)
+#define EXACT 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EXACT 1
+#endif
+#endif
+#if !defined(EXACT)
+#define EXACT 0
+#endif
+
 namespace {
 
 // A buffer that only grows, so that calls neither ask the system for pages nor clear them again and again.
@@ -18,9 +30,9 @@ struct Scratch {
     template <class T>
     T* get(index_t count) {
         const size_t wanted = (size_t)count * sizeof(T) + 64;
-        if (wanted > size) {
+        if (EXACT ? wanted != size : wanted > size) {
             free(memory);
-            size = (wanted + 4095) / 4096 * 4096;
+            size = EXACT ? wanted : (wanted + 4095) / 4096 * 4096;
             memory = nullptr;
             void* fresh = nullptr;
             if (posix_memalign(&fresh, 64, size)) abort();

@@ -298,7 +298,8 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
     share(parts * g.groups * chunks, g.threads, [&](index_t item) {
         const index_t at = item % chunks, begin = at * chunk, end = least(planes, begin + chunk);
         const index_t group = item / chunks % g.groups, part = item / chunks / g.groups;
-        const index_t x_sample = (end - begin) * plane, g_sample = g.out[1] * g.out[2] * pitch;
+        // room for the planes that a shorter chunk lacks: the taps that its last tile has too many read there
+        const index_t x_sample = chunk * plane, g_sample = g.out[1] * g.out[2] * pitch;
         float* packed = scratch<float>(INPUT, together * x_sample);
         float* packed_g = scratch<float>(GRADIENT, together * g_sample);
         float* total = totals + part * size + (group * chunks + at) * chunk_taps * pitch;
