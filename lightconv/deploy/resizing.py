@@ -2,7 +2,7 @@
 
 What Resize does not cover was found by comparing onnxruntime with torch over thousands of cases: `antialias`
 with `align_corners`, `antialias` to a width of 1, a scale factor that does not change the size, places that
-float32 rounds to the other side of a whole number, and the Lanczos kernel.
+float32 rounds to the other side of a whole number, sizes that it rounds down to one less, and the Lanczos kernel.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import torch
 
 from lightconv.deploy.files import ExportError
 from lightconv.deploy.translation import channels, constant, multiply, spatial, translates
 from lightconv.functional.bands import Band
-from lightconv.functional.interpolation import band
+from lightconv.functional.resampling import axis_bands
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
@@ -51,21 +52,24 @@ def resize(op: Any, input: Any, size: Any, scales: Any, mode: Any, align_corners
     if align_corners:
         scales = None  # where the corners are decides alone
     factors = scales or [None] * len(size)
-    bands = [
-        band(mode, n, m, f, align_corners, antialias, "float32", False)
-        for n, m, f in zip(sizes, size, factors, strict=True)
-    ]
+    # as for float32 in the usual memory format on a CPU, by which torch decides how places are rounded
+    bands = axis_bands(torch.empty(0), sizes, size, scales, mode, align_corners, antialias, False)
+    plain = scales is None or all(map(_is_plain, sizes, size, scales))
     if picks:
-        if all(
+        same = plain and all(
             b is None or np.array_equal(b.index[:, 0], _picked(n, len(b), f, mode))
             for b, n, f in zip(bands, sizes, factors, strict=True)
-        ):
-            return _resize(op, input, size, scales, options)
-        return _gather(op, input, bands)
-    still = scales and any(n == m and f != 1 for n, m, f in zip(sizes, size, scales, strict=True))
-    if mode == "lanczos" or still or (antialias and (align_corners or size[-1] == 1)):
+        )
+        return _resize(op, input, size, scales, options) if same else _gather(op, input, bands)
+    if not plain or mode == "lanczos" or (antialias and (align_corners or size[-1] == 1)):
         return multiply(op, input, [_matrix(taps) for taps in bands])
     return _resize(op, input, size, scales, options)
+
+
+def _is_plain(size: int, out: int, factor: float) -> bool:
+    """Whether a factor changes the size, or is 1, and gives the same size in float32, with and without rounding."""
+    single = np.float32(factor)
+    return (size != out or factor == 1) and out == int(np.float32(size) * single) == int(size * float(single))
 
 
 @translates
@@ -108,9 +112,7 @@ def _picked(size: int, out: int, factor: float | None, mode: str) -> np.ndarray:
     """The elements that Resize picks: places computed in float32, as onnxruntime does."""
     scale = np.float32(out) / np.float32(size) if factor is None else np.float32(factor)
     places = np.arange(out, dtype=np.float32)
-    if (factor is None and out == size) or scale == 1 or (factor is not None and out == size):
-        index = places
-    elif mode == "nearest":
+    if mode == "nearest":
         index = np.floor(places / scale)
     else:
         index = np.floor((places + np.float32(0.5)) / scale - np.float32(0.5) + np.float32(0.5))
@@ -119,7 +121,7 @@ def _picked(size: int, out: int, factor: float | None, mode: str) -> np.ndarray:
 
 def _gather(op: Any, x: Any, bands: Sequence[Band | None]) -> Any:
     for axis, picked in enumerate(bands, 2):
-        if picked is not None:
+        if picked is not None and not np.array_equal(picked.index[:, 0], np.arange(picked.size)):
             x = op.Gather(x, constant(op, picked.index[:, 0].astype(np.int64)), axis=axis)
     return x
 

@@ -166,7 +166,7 @@ def _round(x: Tensor) -> Tensor:
 # --- interpolation ---------------------------------------------------------------------------------------------
 
 
-def _bands(
+def axis_bands(
     x: Tensor,
     size: Sequence[int],
     out: Sequence[int],
@@ -207,7 +207,7 @@ def _resize_bands(
     x: Tensor, size: Sizes, scales: Sequence[float] | None, mode: str, align_corners: bool, antialias: bool
 ) -> list[Band | None]:
     last = _read_channels_last(x, mode)
-    return _bands(x, x.shape[2:], size, scales, mode, align_corners, antialias, last)
+    return axis_bands(x, x.shape[2:], size, scales, mode, align_corners, antialias, last)
 
 
 def _resize_definition(
@@ -266,7 +266,7 @@ def _adjoint_bands(
     antialias: bool,
     channels_last: bool,
 ) -> list[Band | None]:
-    return transpose(_bands(g, size, g.shape[2:], scales, mode, align_corners, antialias, channels_last))
+    return transpose(axis_bands(g, size, g.shape[2:], scales, mode, align_corners, antialias, channels_last))
 
 
 def _adjoint_definition(g: Tensor, *args: Any) -> Tensor:

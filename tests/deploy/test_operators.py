@@ -135,6 +135,9 @@ TABLE: list[tuple[int, nn.Module, Node]] = [
     (2, call("interpolate", scale_factor=(1.02, 2), mode="bilinear"), {"MatMul": 2}),
     (3, call("interpolate", scale_factor=(1.1, 2, 1.1), mode="trilinear"), {"MatMul": 3, "Reshape": 2}),
     (1, call("interpolate", scale_factor=1.01), {"Gather": 1}),
+    (2, call("interpolate", scale_factor=(15 / 13, 1.5)), {"Gather": 2}),  # 14 rows, in float32 15
+    (2, call("interpolate", scale_factor=(17 / 13, 2), mode="bilinear"), {"MatMul": 2}),  # rounded to float32: 16
+    (2, call("interpolate", scale_factor=(1, 2.05)), {"Gather": 1}),  # which torch takes for 2
     (1, nn.Subsample(3), {"Slice": 1}),
     (2, nn.Subsample((2, 3)), {"Slice": 2}),
     (2, nn.Duplicate((2, 3)), RESIZE),
