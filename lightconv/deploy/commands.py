@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -52,8 +53,10 @@ def export(argv: Sequence[str]) -> None:
 def classify(argv: Sequence[str]) -> None:
     """Classify files with an exported model; prints a table, or a JSON object a line.
 
+    Files that cannot be used are left out, and named in the end.
+
     Raises:
-        UsageError: if the arguments, the model or a file cannot be used. What came before is printed.
+        UsageError: if the arguments, the model or a file cannot be used.
     """
     parser = _Parser(
         prog="lightconv classify",
@@ -68,19 +71,37 @@ def classify(argv: Sequence[str]) -> None:
 
     from lightconv.deploy.runtime import Classifier, InputError
 
+    # of pictures that are too large, Pillow warns before they can be refused
+    warnings.filterwarnings("ignore", "Image size .* exceeds limit")
     try:
         classifier = Classifier(arguments.model, threads=arguments.threads)
-        width = max(len("file"), *map(len, arguments.files))
-        heading = not arguments.json
-        for batch in classifier.stream(arguments.files, arguments.top_k):
-            if heading:
-                print(f"{'file':{width}}  {'index':>6}" + "  label  probability" * arguments.top_k)
-                heading = False
-            for line in _lines(classifier, batch, arguments.json, width):
-                print(line)
-        sys.stdout.flush()
+        classifier.predict([], arguments.top_k)  # is there such a number of labels?
     except InputError as error:
         raise UsageError(str(error)) from error
+    complaints = []
+    files = []
+    for path in arguments.files:
+        try:
+            files += classifier.files(path)
+        except InputError as error:
+            complaints.append(str(error))
+    width = max(map(len, ["file", *map(str, files)]))
+    heading = not arguments.json
+    for file in files:
+        try:
+            for batch in classifier.stream(file, arguments.top_k):
+                if heading:
+                    print(f"{'file':{width}}  {'index':>6}" + "  label  probability" * arguments.top_k)
+                    heading = False
+                for line in _lines(classifier, batch, arguments.json, width):
+                    print(line)
+        except InputError as error:
+            complaints.append(str(error))
+    sys.stdout.flush()
+    for complaint in complaints[:-1]:
+        print(f"lightconv: {complaint}", file=sys.stderr)
+    if complaints:
+        raise UsageError(complaints[-1])
 
 
 def _lines(classifier: "Classifier", batch: "Batch", as_json: bool, width: int) -> list[str]:

@@ -62,6 +62,21 @@ def test_wrong_use_of_classify(arguments: list[str], words: str, signal_model: P
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_files_that_cannot_be_used_are_left_out_and_named(
+    signal_model: Path, signals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "damaged.npy").write_bytes(b"hello")
+    (tmp_path / ".hidden.npy").write_bytes(b"hello")
+    (tmp_path / "empty").mkdir()
+    places = [tmp_path / "nothing.npy", tmp_path, tmp_path / "empty", signals]
+    assert main(["classify", str(signal_model), *map(str, places)]) == 2
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["file", *[str(signals)] * 6]
+    assert len({line.index("  ", len(str(tmp_path))) for line in out.splitlines()[1:]}) == 1
+    assert len(err.splitlines()) == 3
+    assert all(name in err for name in ("nothing.npy", "damaged.npy", "empty"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

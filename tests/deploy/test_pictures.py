@@ -1,5 +1,7 @@
 """Pictures of all kinds are brought into the form that the network was trained on."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +72,19 @@ def near(result: np.ndarray, prepared: np.ndarray) -> bool:
         "16 bit",
         "palette",
         "rotated by tag",
+        "uneven light",
+        "specks",
+        "colours of one brightness",
+        "cut out",
+        "huge",
+        "one bit",
+        "for printing",
+        "floating",
     ],
 )
 def test_other_pictures_come_out_alike(kind: str, prepared: np.ndarray, tmp_path: Path) -> None:
-    path = tmp_path / ("seven.jpg" if kind in ("jpeg", "rotated by tag") else "seven.png")
+    suffix = {"jpeg": "jpg", "rotated by tag": "jpg", "huge": "jpg", "for printing": "tif", "floating": "tif"}
+    path = tmp_path / f"seven.{suffix.get(kind, 'png')}"
     white = stroke(280, 280, 40, 60, 180)
     picture = Image.fromarray(white)
     options: dict = {}
@@ -100,6 +111,29 @@ def test_other_pictures_come_out_alike(kind: str, prepared: np.ndarray, tmp_path
         picture = Image.fromarray(65535 - white.astype(np.uint16) * 257)
     elif kind == "palette":
         picture = Image.fromarray(255 - white).convert("P")
+    elif kind == "uneven light":
+        y, x = np.mgrid[-1:1:280j, -1:1:280j]
+        light = (150 + 70 * x - 30 * y - 20 * x * x) * np.where(white > 0, 0.6, 1)
+        picture = Image.fromarray((light + np.random.default_rng(0).normal(0, 3, white.shape)).astype(np.uint8))
+    elif kind == "specks":
+        dirty = white.copy()
+        for corner in ((3, 3), (270, 20), (30, 265)):
+            dirty[tuple(slice(n, n + 8) for n in corner)] = 255
+        picture = Image.fromarray(dirty)
+    elif kind == "colours of one brightness":
+        colour = np.full((280, 280, 3), (0, 110, 100), np.uint8)
+        colour[white > 0] = (216, 0, 100)
+        picture = Image.fromarray(colour)
+    elif kind == "cut out":
+        picture = Image.fromarray(255 - white[40:247, 60:194])
+    elif kind == "huge":
+        picture = Image.fromarray(255 - white).resize((5600, 5600), Image.Resampling.NEAREST)
+    elif kind == "one bit":
+        picture = Image.fromarray(255 - white).convert("1")
+    elif kind == "for printing":
+        picture = Image.fromarray(255 - white).convert("CMYK")
+    elif kind == "floating":
+        picture = Image.fromarray(white / np.float32(1000))
     else:
         picture = picture.rotate(90, expand=True)
         exif = Image.Exif()
@@ -108,8 +142,76 @@ def test_other_pictures_come_out_alike(kind: str, prepared: np.ndarray, tmp_path
     picture.save(path, **options)
     result, note = prepare_picture(path, (28, 28))
     assert near(result, prepared), kind
-    assert "scaled and centred" in note
-    assert ("inverted" in note) == (kind in ("inverted", "colour", "gray paper", "jpeg", "alpha", "16 bit", "palette"))
+    size = {"off centre": (280, 280), "other size": (400, 131), "cut out": (134, 207), "huge": (5600, 5600)}
+    wide, high = size.get(kind, (280, 280))
+    assert f"{wide} x {high} cut out, scaled and centred" in note
+    light = ("off centre", "other size", "rotated by tag", "specks", "colours of one brightness", "floating")
+    assert ("inverted" in note) == (kind not in light)
+
+
+def test_dark_on_light_of_the_right_size_is_only_inverted(prepared: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(255 - prepared).save(tmp_path / "seven.png")
+    result, note = prepare_picture(tmp_path / "seven.png", (28, 28))
+    np.testing.assert_array_equal(result, prepared)
+    assert note == "dark on light, inverted"
+
+
+def test_a_small_digit_in_a_picture_of_the_right_size_is_enlarged(prepared: np.ndarray, tmp_path: Path) -> None:
+    small = np.zeros((28, 28), np.uint8)
+    small[7:21, 7:21] = np.asarray(Image.fromarray(prepared).resize((14, 14)))
+    Image.fromarray(small).save(tmp_path / "seven.png")
+    result, note = prepare_picture(tmp_path / "seven.png", (28, 28))
+    rows, columns = np.nonzero(result > 64)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == pytest.approx(20, abs=1)
+    assert np.corrcoef(result.flat, prepared.flat)[0, 1] > 0.85
+    assert note == "28 x 28 cut out, scaled and centred"
+
+
+def test_a_fine_pen_is_made_as_thick_as_mnists(tmp_path: Path) -> None:
+    page = np.full((300, 300), 255, np.uint8)
+    page[50:250, 149:152] = 0
+    Image.fromarray(page).save(tmp_path / "one.png")
+    result, _ = prepare_picture(tmp_path / "one.png", (28, 28))
+    assert (result > 127).sum(axis=1).max() == 2
+    assert np.ptp(np.nonzero((result > 64).any(axis=1))) + 1 == pytest.approx(20, abs=1)
+
+
+def test_arrays_are_prepared_too(prepared: np.ndarray, tmp_path: Path) -> None:
+    white = stroke(280, 280, 40, 60, 180)
+    for brightness in (white, white / 255.0 * 200):
+        assert near(prepare_picture(brightness, (28, 28))[0], prepared)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 2), (3, 3), (8, 8)])
+@pytest.mark.parametrize("kind", ["black", "white", "noise"])
+def test_the_smallest_pictures(size: tuple[int, int], kind: str) -> None:
+    page = {"black": np.zeros(size), "white": np.full(size, 255.0)}.get(kind)
+    page = np.random.default_rng(0).uniform(0, 255, size) if page is None else page
+    result, note = prepare_picture(page, (28, 56))
+    assert result.shape == (28, 56)
+    assert (note == "no ink found") == (result.max() == 0)
+
+
+def test_more_pixels_than_anybody_sends_are_refused(image_model: Path, tmp_path: Path) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    for side in (9_000, 60_000):  # what Pillow takes, and what it refuses itself
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
+        (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")))
+        with pytest.raises(InputError, match=r"at most 80,000,000 pixels, but .*bomb\.png has"):
+            Classifier(image_model).predict(tmp_path / "bomb.png")
+
+
+def test_digits_of_unequal_width_are_divided_between_them(tmp_path: Path) -> None:
+    both = np.zeros((200, 300), np.uint8)
+    both[20:180, 20:40] = 255
+    both[20:180, 80:280] = 255
+    result, _ = prepare_picture(both, (28, 56))
+    rows, columns = np.nonzero(result[:, :28])
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (20, 2)
+    rows, columns = np.nonzero(result[:, 28:])
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (16, 20)
 
 
 def test_two_digits_are_divided(prepared: np.ndarray, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -222,6 +223,17 @@ def test_models_that_cannot_be_used(signal_model: Path, tmp_path: Path) -> None:
         Classifier(signal_model, threads=0)
     with pytest.raises(InputError, match="Expected `batch_size`"):
         Classifier(signal_model, batch_size=0)
+
+
+def test_weights_in_another_file_are_refused_wherever_it_lies(signal_model: Path, tmp_path: Path, monkeypatch) -> None:
+    onnx.save(onnx.load(signal_model), tmp_path / "net.onnx", save_as_external_data=True, location="net.bin",
+              size_threshold=100)  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with pytest.raises(InputError, match="keeps them in another file") as caught:
+            Classifier("net.onnx")
+        assert len(str(caught.value).splitlines()) == 1
+        (tmp_path / "net.bin").unlink(missing_ok=True)
 
 
 def test_models_of_another_kind(tmp_path: Path) -> None:
