@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from lightconv.data.files import beside
+from lightconv.files import beside
 from lightconv.errors import UsageError
 from lightconv.experiment import pictures
 from lightconv.experiment.networks import costs

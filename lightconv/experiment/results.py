@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightconv.data.files import Unwritable, beside
+from lightconv.files import Unwritable, beside
 from lightconv.errors import UsageError
 from lightconv.experiment.plan import Options, Part, Plan, Run, slug
 

@@ -1,0 +1,59 @@
+"""What is counted and measured."""
+
+import math
+
+import pytest
+import torch
+
+from lightconv.experiment.networks import multiply_adds
+from lightconv.experiment.pictures import _apart
+from lightconv.experiment.rows import means
+from lightconv.experiment.scoring import confusion, mistakes
+from lightconv.tasks import Classifier, MNIST1DClassifier, MNIST100Classifier, MNISTClassifier
+
+
+@pytest.mark.parametrize(
+    ("classifier", "expected"),
+    [
+        (MNISTClassifier("book"), 10 * 24 * 24 * 25 + 20 * 8 * 8 * 250 + 320 * 50 + 50 * 10),
+        (MNIST1DClassifier("book"), 15 * 19 * 3 + 15 * 9 * 45 + 15 * 4 * 45 + 60 * 10),
+        (MNIST100Classifier("original"), 10 * 124**2 * 25 + 20 * 58**2 * 250 + 16820 * 50 + 50 * 100),
+    ],
+)
+def test_multiply_adds_by_hand(classifier: Classifier, expected: int):
+    assert multiply_adds(classifier.train()) == expected
+    assert classifier.training, "as it was"
+
+
+def test_normalisation_and_pooling_are_not_counted():
+    v2, norm = (MNIST100Classifier("v2", network_options={"norm": norm}) for norm in (False, True))
+    assert multiply_adds(v2) == multiply_adds(norm)
+
+
+def test_confusion_by_tens_and_units():
+    right, said = torch.tensor([42, 42, 7, 99]), torch.tensor([42, 47, 17, 98])
+    counts = confusion(said, right, classes=100)
+    tens, units = torch.tensor(counts["tens"]), torch.tensor(counts["units"])
+    assert tens.nonzero().tolist() == [[0, 1], [4, 4], [9, 9]]
+    assert tens[4, 4] == 2
+    assert units.nonzero().tolist() == [[2, 2], [2, 7], [7, 7], [9, 8]]
+    assert confusion(said % 10, right % 10, classes=10) == {"units": counts["units"]}
+
+
+def test_mistakes_come_surest_first():
+    chances = torch.tensor([[0.9, 0.1], [0.3, 0.7], [0.6, 0.4], [0.2, 0.8]])
+    found = mistakes(chances.log(), torch.tensor([1, 1, 1, 0]), count=2)
+    assert found == [
+        {"index": 0, "label": 1, "said": 0, "probability": 0.9},
+        {"index": 3, "label": 0, "said": 1, "probability": 0.8},
+    ]
+
+
+def test_means_over_seeds():
+    assert means([[1.0, 2.0], [3.0, 4.0]]) == [2.0, 3.0]
+    assert math.isnan(means([[1.0, None]])[1])
+
+
+def test_labels_are_moved_apart_as_little_as_it_takes():
+    assert _apart([0.0, 10.0], 5) == [0.0, 10.0]
+    assert _apart([10.0, 0.0, 1.0], 5) == [10.0, -2.0, 3.0]
