@@ -10,7 +10,6 @@ from jinja2 import Environment, StrictUndefined
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from lightconv.files import beside
 from lightconv.errors import UsageError
 from lightconv.experiment import pictures
 from lightconv.experiment.networks import costs
@@ -19,6 +18,7 @@ from lightconv.experiment.results import NETWORKS, Results, read_json, trainings
 from lightconv.experiment.rows import Row, network_key, rows
 from lightconv.experiment.tables import Table, mean_and_range, table
 from lightconv.experiment.training import check, instance
+from lightconv.files import beside
 
 HTML, MARKDOWN, ROWS, PICTURES = "report.html", "report.md", "rows.json", "pictures"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightconv.files import Unwritable, beside
 from lightconv.errors import UsageError
 from lightconv.experiment.plan import Options, Part, Plan, Run, slug
+from lightconv.files import Unwritable, beside
 
 NETWORKS = "networks.json"
 
