@@ -22,7 +22,7 @@ from results import Row, load, markdown, plot, write_csv
 HERE = Path(__file__).parent
 # those that give rows, and those that print their own tables
 COMPARISONS = ("operators", "steps", "growth", "recipes")
-REPORTS = ("training_loop", "memory", "onnx", "fusion", "loading")
+REPORTS = ("training_loop", "memory", "onnx_files", "fusion", "loading")
 
 
 def versions() -> str:

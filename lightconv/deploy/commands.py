@@ -138,9 +138,13 @@ def quantize(argv: Sequence[str]) -> None:
     parser.add_argument("model", metavar="MODEL", help="ONNX file, or the name of a shipped model")
     parser.add_argument("--output", required=True, metavar="FILE.onnx", help="file to write")
     parser.add_argument(
-        "--data", required=True, nargs="+", metavar="FILE", help="samples: half to calibrate, half to try"
+        "--data",
+        nargs="+",
+        metavar="FILE",
+        help="samples, half to calibrate, half to measure on (default: what the model was trained and tested on)",
     )
-    parser.add_argument("--labels", metavar="FILE", help="their labels: .npy, or .txt with one a line")
+    parser.add_argument("--labels", metavar="FILE", help="labels of --data: .npy, or .txt with one a line")
+    parser.add_argument("--root", metavar="FOLDER", help="where the model's own data lie")
     parser.add_argument("--precision", default="int8", choices=("int8", "float16"))
     parser.add_argument("--every_layer", action="store_true", help="int8 also for layers that are slower so")
     parser.add_argument(
@@ -148,16 +152,25 @@ def quantize(argv: Sequence[str]) -> None:
     )
     arguments = parser.parse_args(argv)
 
-    from lightconv.deploy.quantize import quantize
+    if arguments.labels is not None and arguments.data is None:
+        raise UsageError("Expected --labels only together with --data; the model's own data have labels.")
+
+    from lightconv.deploy.classifier import check_place
+    from lightconv.deploy.quantize import own_data, quantize
     from lightconv.deploy.runtime import InputError
 
+    check_place(arguments.output)
     try:
         labels = None if arguments.labels is None else _labels(arguments.labels)
+        calibration, samples = None, arguments.data
+        if samples is None:
+            calibration, samples, labels = own_data(arguments.model, arguments.root)
         report = quantize(
             arguments.model,
             arguments.output,
-            arguments.data,
+            samples,
             labels,
+            calibration=calibration,
             precision=arguments.precision,
             every_layer=arguments.every_layer,
             max_drop=arguments.max_drop,

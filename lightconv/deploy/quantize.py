@@ -1,6 +1,7 @@
 """Smaller models: INT8 where measurement says that it pays, or float16 weights."""
 
 import contextlib
+import json
 import logging
 import os
 import statistics
@@ -19,7 +20,7 @@ from lightconv.deploy.compare import VerificationError
 from lightconv.deploy.files import ExportError, Staged, publish_pair
 from lightconv.deploy.runtime import Classifier, InputError
 
-__all__ = ["PRECISIONS", "QuantizationReport", "quantize"]
+__all__ = ["PRECISIONS", "QuantizationReport", "own_data", "quantize"]
 
 PRECISIONS = ("int8", "float16")
 
@@ -86,6 +87,7 @@ def quantize(
     samples: Any,
     labels: np.ndarray | None = None,
     *,
+    calibration: Any = None,
     precision: str = "int8",
     every_layer: bool = False,
     max_drop: float = 0.005,
@@ -93,19 +95,20 @@ def quantize(
 ) -> QuantizationReport:
     """Write a smaller version of a classifier that `export_onnx` has written, and its card.
 
-    "int8" rounds weights, one scale a channel, and what flows between the layers, whose ranges are found on
-    the first half of the samples (at most 512). It begins with all layers and leaves those in float32 that are
-    faster so, as a first layer of one channel usually is: each is tried, and timed in turn with the best so
-    far. "float16" stores weights in half the bytes; arithmetic stays float32, and so does its speed. Labels
-    and accuracy are measured on the second half of the samples. The files appear only if neither the share of
-    equal labels nor the accuracy falls short by more than `max_drop`; the model says in its metadata what was
-    measured.
+    "int8" rounds weights, one scale a channel, and what flows between the layers, whose ranges are found on at
+    most 512 samples of calibration. It begins with all layers and leaves those in float32 that are faster so, as
+    a first layer of one channel usually is: each is tried, and timed in turn with the best so far. "float16"
+    stores weights in half the bytes; arithmetic stays float32, and so does its speed. Labels and accuracy are
+    measured on the samples. The files appear only if the accuracy, or without labels the share of equal labels,
+    falls short by no more than `max_drop`; the model says in its metadata what was measured.
 
     Args:
         source: a classifier's ONNX file, or the name of one that comes with the package.
         output: the file to write; may be `source`.
         samples: at least 2, as arrays or files, as `Classifier.predict` takes them.
         labels: their labels.
+        calibration: other samples, on which ranges are found. If there are none, the first half of `samples` takes
+            their place, and the second half is what is measured on.
         precision: "int8" or "float16".
         every_layer: "int8" for all layers, for the sake of size, without timing them.
         max_drop: the share of samples whose label may change or become wrong.
@@ -123,7 +126,7 @@ def quantize(
     if Path(output).suffix != ".onnx":
         raise ExportError(f"Expected the name of an .onnx file to write, but got {output}.")
     before = Classifier(source, threads=1)
-    raw = np.concatenate([part for _, _, part, _ in before.read(samples)] or [np.empty((0, *before.shape))])
+    raw = _read(before, samples)
     if len(raw) < 2:
         raise InputError(f"Expected at least 2 samples to calibrate and compare with, but got {len(raw)}.")
     if labels is not None and (np.shape(labels) != (len(raw),) or np.asarray(labels).dtype.kind not in "iu"):
@@ -131,8 +134,11 @@ def quantize(
             f"Expected `labels` to be {len(raw)} whole numbers, one a sample, but got shape {np.shape(labels)} "
             f"of {np.asarray(labels).dtype}."
         )
-    half = len(raw) // 2
-    calibration, trial = raw[: min(half, _CALIBRATION)], raw[half:]
+    half = len(raw) // 2 if calibration is None else 0
+    seen = raw[:half] if calibration is None else _read(before, calibration)
+    if not len(seen):
+        raise InputError("Expected at least 1 sample to calibrate with, but got 0.")
+    seen, trial = seen[:: -(-len(seen) // _CALIBRATION)], raw[half:]
     model = onnx.load(before.path)
     facts = read_metadata(model)
     if "quantization" in facts:
@@ -141,7 +147,7 @@ def quantize(
         )
     with Staged(output) as file, Staged(card_path(output)) as card:
         if precision == "int8":
-            model, layers = _int8(before, calibration, every_layer, progress or (lambda text: None))
+            model, layers = _int8(before, seen, every_layer, progress or (lambda text: None))
         else:
             layers = _float16(model)
         truth = None if labels is None else np.asarray(labels)[half:]
@@ -176,6 +182,37 @@ def quantize(
         card.write(describe(content, file.path.name, latency_ratio=round(report.latency_ratio, 3)).encode())
         publish_pair(file, card)
     return QuantizationReport(**{**vars(report), "size": len(content)})
+
+
+def own_data(
+    model: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The data that a model's metadata name: its training samples, and samples and labels of its test set.
+
+    Args:
+        model: a classifier's ONNX file, or the name of one that comes with the package.
+        root: folder of the data, as in the data modules.
+
+    Raises:
+        InputError: (a ValueError) if it names none of ours.
+    """
+    from lightconv import data as modules
+
+    classifier = Classifier(model)
+    facts = json.loads(classifier.metadata.get("provenance", "{}")).get("data") or {}
+    kind = getattr(modules, facts["name"], None) if facts.get("name") in modules.__all__ else None
+    if kind is None:
+        raise InputError(f"Expected {classifier.path} to name the data that it was trained on; pass samples of yours.")
+    found = kind(root, variant=facts["variant"])
+    (training, _), (test, labels) = found.part("train"), found.part("test")
+    return training.numpy(), test.numpy(), labels.numpy()
+
+
+def _read(classifier: Classifier, samples: Any) -> np.ndarray:
+    """Samples of any kind as one array."""
+    return np.concatenate(
+        [np.empty((0, *classifier.shape), classifier.dtype), *(p[2] for p in classifier.read(samples))]
+    )
 
 
 def _check(report: QuantizationReport, max_drop: float) -> None:
@@ -304,14 +341,14 @@ def _session(model: Any) -> onnxruntime.InferenceSession:
 def _latency_ratio(
     session: onnxruntime.InferenceSession, other: onnxruntime.InferenceSession, sample: np.ndarray, rounds: int = 31
 ) -> float:
-    """Median of the ratio of times, measured in turn, so that whatever else the machine does hits both."""
+    """Median of the ratio of processor times, measured in turn, so that whatever else the machine does hits both."""
     feed = {session.get_inputs()[0].name: sample}
 
     def seconds(which: onnxruntime.InferenceSession, runs: int) -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(runs):
             which.run(["probabilities"], feed)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(session, 3)
     runs = max(1, round(0.002 / max(seconds(other, 3) / 3, 1e-7)))

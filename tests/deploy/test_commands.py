@@ -138,6 +138,10 @@ def test_quantize_and_benchmark(signal_model: Path, tmp_path: Path, capsys: pyte
     assert printed.splitlines()[-1] == str(tmp_path / "small.onnx")
     commands.benchmark([str(tmp_path / "small.onnx"), "--batch_sizes", "1", "2"])
     assert "batch of 2" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="only together with --data"):
+        commands.quantize([*arguments[:3], "--labels", str(tmp_path / "labels.txt")])
+    with pytest.raises(UsageError, match="to name the data"):
+        commands.quantize(arguments[:3])
     with pytest.raises(UsageError, match="cannot be read as one"):
         commands.quantize([*arguments, "--labels", str(tmp_path / "nothing.npy")])
     with pytest.raises(UsageError, match="Expected `labels`"):

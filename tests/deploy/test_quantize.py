@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from lightconv.deploy import ExportError, InputError, VerificationError
-from lightconv.deploy.quantize import quantize
+from lightconv.deploy.quantize import own_data, quantize
 from lightconv.deploy.runtime import Classifier
 
 
@@ -92,6 +92,27 @@ def test_too_much_lost_leaves_the_old_file(with_labels, image_model, pictures, l
         quantize(image_model, path, pictures, labels if with_labels else None, precision="float16", max_drop=-0.1)
     assert [entry.name for entry in tmp_path.iterdir()] == ["small.onnx"]
     assert path.read_text() == "old"
+
+
+def test_calibration_on_other_samples(image_model, pictures, labels, tmp_path: Path) -> None:
+    path = tmp_path / "small.onnx"
+    options = {"precision": "int8", "every_layer": True, "max_drop": 0.1}
+    report = quantize(image_model, path, pictures, labels, calibration=pictures[::4], **options)
+    after = Classifier(path).predict(pictures).labels
+    assert report.accuracy == np.mean(after == labels)
+    assert json.loads(Classifier(path).metadata["quantization"])["samples"] == len(pictures)
+    with pytest.raises(InputError, match="at least 1 sample to calibrate"):
+        quantize(image_model, path, pictures, calibration=[], **options)
+
+
+def test_the_data_that_a_model_was_trained_on(image_model, tmp_path: Path) -> None:
+    training, test, labels = own_data("mnist1d", tmp_path)
+    assert training.shape == (3600, 1, 40)
+    assert test.shape == (1000, 1, 40)
+    card = json.loads(Classifier("mnist1d").path.with_suffix(".json").read_text())
+    assert np.mean(Classifier("mnist1d").predict(test).labels == labels) == card["scores"]["test"]["accuracy"]
+    with pytest.raises(InputError, match="to name the data"):
+        own_data(image_model)
 
 
 def test_what_cannot_be_used(image_model, pictures, tmp_path: Path) -> None:
