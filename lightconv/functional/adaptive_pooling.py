@@ -13,11 +13,19 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from lightconv.functional.dispatch import Operation, accumulation_dtype, float32_for_autocast, transforming
+from lightconv.functional.bands import Band
+from lightconv.functional.dispatch import (
+    Operation,
+    accumulation_dtype,
+    compiled,
+    float32_for_autocast,
+    transforming,
+)
 from lightconv.functional.geometry import (
     FLOATING,
     Sizes,
@@ -33,6 +41,7 @@ from lightconv.functional.maxima import Reader, number_dtype, winners, winners_f
 from lightconv.functional.planes import place, planes
 from lightconv.functional.pooling import along
 from lightconv.functional.windows import zeros_like_layout
+from lightconv.kernels.resampling import Matrices
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -162,8 +171,29 @@ def _shape(x: Tensor, output_size: Sizes) -> Tensor:
     return x.new_empty((*x.shape[:2], *output_size)).contiguous(memory_format=plane_format(x))
 
 
-def _by_planes(definition: Any) -> Any:
+@lru_cache(maxsize=256)
+def _matrices(size: Sizes, output_size: Sizes, shares: bool) -> Matrices:
+    """Means over bins as a matrix along each axis; or, for `shares`, of the elements' shares in the means' gradients."""
+
+    def matrix(n: int, m: int) -> Band:
+        starts, ends = (np.array(edge) for edge in bins(n, m))
+        lengths = np.array([e - s for s, e in zip(*bins(m, n), strict=True)]) if shares else 1
+        index = starts[:, None] + np.arange(_longest(n, m))
+        index = np.minimum(index, n - 1)
+        weight = (1 / lengths)[index] if shares else np.ones(index.shape)
+        return Band(n, index, weight, ends - starts)
+
+    pairs = list(zip(size, output_size, strict=True))
+    divisors = None if shares else [np.subtract(*reversed(bins(n, m))) for n, m in pairs]
+    return Matrices(size, [matrix(*pair) for pair in pairs], divisors)
+
+
+def _by_planes(definition: Any, shares: bool) -> Any:
     def run(x: Tensor, output_size: Sizes) -> Tensor:
+        if x.dtype == torch.float32 and x.numel() and 0 not in output_size:
+            found = compiled("resample", x, _matrices(tuple(x.shape[2:]), output_size, shares))
+            if found is not None:
+                return found
         y = _shape(x, output_size)
         each = max(numel(x.shape[2:]), numel(output_size))
         for part in planes(tuple(x.shape), 2 * each * accumulation_dtype(x.dtype).itemsize):
@@ -186,7 +216,7 @@ adaptive_avg_pool: Operation = Operation(
     "(Tensor input, SymInt[] output_size) -> Tensor",
     definition=_mean_definition,
     shape=_shape,
-    run=_by_planes(_mean_definition),
+    run=_by_planes(_mean_definition, False),
     save=_save_size,
     gradient=lambda ctx, g: (adaptive_avg_pool_spread(g, ctx.size), None),
     aten=_mean_aten,
@@ -197,7 +227,7 @@ adaptive_avg_pool_spread: Operation = Operation(
     "(Tensor grad, SymInt[] size) -> Tensor",
     definition=_spread_definition,
     shape=_shape,
-    run=_by_planes(_spread_definition),
+    run=_by_planes(_spread_definition, True),
     save=_save_size,
     gradient=lambda ctx, h: (adaptive_avg_pool(h, ctx.size), None),
 )

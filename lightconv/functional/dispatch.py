@@ -113,6 +113,11 @@ def workspace_bytes() -> int:
     return max(1, int(_workspace * 2**20))
 
 
+def compiled(name: str, *args: Any) -> Any:
+    """The result of the compiled kernel of that name; None if it does not support the case, or is not wanted."""
+    return kernels.KERNELS[name](*args) if _backend == "auto" or _backend == "native" else None
+
+
 def transforming() -> bool:
     """Whether tensors may be more than they seem: torch.func or vmap at work, or forward-mode AD."""
     return (
@@ -178,9 +183,8 @@ class Operation:
         def evaluate(*args: Any) -> Any:
             if args[0].is_meta or isinstance(args[0], FakeTensor):
                 return shape(*args)
-            if _backend == "auto" or _backend == "native":
-                native = kernels.KERNELS.get(name)
-                result = None if native is None else native(*args)
+            if name in kernels.KERNELS:
+                result = compiled(name, *args)
                 if result is not None:
                     return result
             if _backend == "aten" and aten is not None:

@@ -24,10 +24,12 @@ from lightconv.functional.dispatch import (
     Operation,
     accumulation_dtype,
     autocasting,
+    compiled,
     transforming,
     workspace_bytes,
 )
 from lightconv.functional.geometry import Sizes, numel, show, tiles, to_sizes
+from lightconv.kernels.resampling import Matrices
 
 __all__ = ["duplicate", "interpolate", "upsample_bilinear_zeros"]
 
@@ -82,6 +84,10 @@ def _empty(x: Tensor, out: Sequence[int]) -> Tensor:
 
 def _run(x: Tensor, bands: Bands, as_bytes: bool = False) -> Tensor:
     """Apply one band along each spatial axis, piece by piece; `as_bytes` rounds after each, the last axis first."""
+    if x.dtype == torch.float32 and not as_bytes and 0 < len(bands) < 4:
+        found = compiled("resample", x, _matrices(tuple(x.shape[2:]), tuple(bands)))
+        if found is not None:
+            return found
     out = [x.shape[axis] if band is None else len(band) for axis, band in enumerate(bands, 2)]
     work = _exact(bands) if as_bytes else x.dtype if _picks(bands) else accumulation_dtype(x.dtype)
     order = _order(bands, as_bytes)
@@ -107,6 +113,11 @@ def _run(x: Tensor, bands: Bands, as_bytes: bool = False) -> Tensor:
         piece = _run_piece(piece, mine, order, first, work, as_bytes)
         result[samples].narrow(first, rows.start, rows.stop - rows.start).copy_(piece)
     return y
+
+
+@functools.lru_cache(maxsize=256)
+def _matrices(size: Sizes, bands: tuple[Band | None, ...]) -> Matrices:
+    return Matrices(size, bands)
 
 
 def _run_piece(x: Tensor, bands: Bands, order: Sequence[int], first: int, work: torch.dtype, as_bytes: bool) -> Tensor:

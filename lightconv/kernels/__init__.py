@@ -8,7 +8,7 @@ no kernel for a case, the definition runs. Results do not depend on the number o
 from collections.abc import Callable
 from typing import Any
 
-from lightconv.kernels import blocks, conv, pooling
+from lightconv.kernels import blocks, conv, pooling, resampling
 from lightconv.kernels.library import functions
 
 KERNELS: dict[str, Callable[..., Any]] = {
@@ -25,8 +25,9 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "avg_pool_spread": pooling.avg_pool_spread,
     "max_unpool": pooling.max_unpool,
     "place": pooling.place,
+    "resample": resampling.resample,
 }
-"""By operation: a function of the operation's arguments that returns its result, or None if it has no kernel."""
+"""By operation, or part of some: a function of its arguments that returns the result, or None if it has no kernel."""
 
 
 def available() -> bool:

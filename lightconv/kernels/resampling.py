@@ -1,0 +1,76 @@
+"""One banded matrix along each axis, in 1-D to 3-D, float32."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightconv.kernels.library import Integers, functions, layout, usable
+
+
+class BandLike(Protocol):
+    """What `lightconv.functional.bands.Band` has."""
+
+    size: int
+    index: np.ndarray
+    weight: np.ndarray
+    count: np.ndarray
+
+
+class Rows:
+    """A band as the kernel reads it: its numbers, and the arrays that they point to."""
+
+    def __init__(self, band: BandLike) -> None:
+        self.size, self.out, self.taps = band.size, *band.index.shape
+        self._arrays = [
+            np.ascontiguousarray(array, dtype)
+            for array, dtype in ((band.index, np.int64), (band.weight, np.float32), (band.count, np.int64))
+        ]
+        self.numbers = self.size, self.out, self.taps, *(array.ctypes.data for array in self._arrays)
+
+
+class Matrices:
+    """One band (or None) along each axis, and what each output is divided by, along the last two axes.
+
+    Args:
+        size: of the planes that are read.
+        bands: one for each axis.
+        divisors: numbers along each axis, by whose product outputs are divided; the last axis has a band then.
+    """
+
+    def __init__(
+        self, size: Sequence[int], bands: Sequence[BandLike | None], divisors: Sequence[np.ndarray] | None = None
+    ) -> None:
+        fill = 3 - len(bands)
+        self.rows = [None if band is None else Rows(band) for band in bands]
+        self.out = tuple(n if rows is None else rows.out for n, rows in zip(size, self.rows, strict=True))
+        numbers: list[Any] = [1, 1, 0, 0, 0, 0] * fill
+        for n, rows in zip(size, self.rows, strict=True):
+            numbers += (n, n, 0, 0, 0, 0) if rows is None else rows.numbers
+        filled = [np.ones(1)] * fill + list(divisors) if divisors else []
+        self._divisors = [np.ascontiguousarray(d, np.float32) for d in filled]
+        self._numbers = numbers, [d.ctypes.data for d in self._divisors] or [0, 0, 0]
+        self._integers: dict[tuple[int, int], Integers] = {}
+
+    def integers(self, planes: int, threads: int) -> Integers:
+        """As the kernel's `BandGeometry`."""
+        found = self._integers.get((planes, threads))
+        if found is None:
+            numbers, divisors = self._numbers
+            found = self._integers[planes, threads] = Integers(planes, *numbers, *divisors, threads)
+        return found
+
+
+def resample(x: Tensor, matrices: Matrices) -> Tensor | None:
+    """Apply the matrices to (N, C, *size)."""
+    kernels = functions()
+    if not kernels or not usable(x) or x.numel() == 0 or 0 in matrices.out:
+        return None
+    order = layout(x)
+    x = x.contiguous()
+    y = x.new_empty((*x.shape[:2], *matrices.out))
+    integers = matrices.integers(x.shape[0] * x.shape[1], torch.get_num_threads())
+    kernels["resample"](integers.address, x.data_ptr(), y.data_ptr())
+    return y if order is torch.contiguous_format else y.contiguous(memory_format=order)

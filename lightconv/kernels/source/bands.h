@@ -1,0 +1,233 @@
+// One banded matrix along each axis: resampling in every mode, sums over bins and windows, and their adjoints.
+//
+// Each output is the weighted sum of its own taps and of nothing else, along z first, then along y, then along x. Lanes
+// run along rows. Along x the taps of LANES outputs lie near each other: they are picked out of two neighbouring
+// vectors, or one by one where they lie further apart.
+#pragma once
+
+#include "threads.h"
+
+namespace {
+
+// y[o] = sum over t < count[o] of weight[o][t] * x[index[o][t]]; without index an axis stays as it is.
+struct Band {
+    index_t size, out, taps;
+    const index_t* index;
+    const float* weight;
+    const index_t* count;
+
+    // Whether two outputs are the same sum.
+    bool equal(index_t a, index_t b) const {
+        if (!index || count[a] != count[b]) return false;
+        for (index_t t = 0; t < count[a]; t++)
+            if (index[a * taps + t] != index[b * taps + t] || weight[a * taps + t] != weight[b * taps + t]) return false;
+        return true;
+    }
+};
+
+struct BandGeometry {
+    index_t planes;
+    Band z, y, x;
+    const float* divide[3];  // by their product each output is divided; null for no division
+    index_t threads;
+};
+
+#if defined(__clang__)
+const bool CAN_PICK = false;
+INLINE floats pick(floats a, floats, ints) { return a; }
+#else
+const bool CAN_PICK = true;
+INLINE floats pick(floats a, floats b, ints which) { return __builtin_shuffle(a, b, which); }
+#endif
+
+enum Reach { NEIGHBOURS, NEAR, FAR };
+
+// What one tap of LANES outputs along x reads.
+struct Tap {
+    floats weight;
+    ints which;  // from `start` on
+    ints used;
+    int32_t start;
+    Reach reach;
+    bool all_used;
+};
+
+struct Columns {
+    index_t vectors, taps;
+    const Tap* tap;
+
+    explicit Columns(const Band& band) {
+        vectors = ceil_divide(band.out, LANES);
+        taps = band.taps;
+        Tap* found = (Tap*)scratch<char>(LIST, vectors * taps * (index_t)sizeof(Tap));
+        tap = found;
+        for (index_t v = 0; v < vectors; v++) {
+            const index_t first = start(v, band.out);
+            for (index_t t = 0; t < taps; t++, found++) {
+                index_t low = band.size, high = -1, place[LANES];
+                float weight[LANES] = {};
+                int32_t which[LANES] = {}, used[LANES] = {};
+                for (int lane = 0; lane < LANES; lane++) {
+                    const index_t o = first + lane;
+                    if (o >= band.out || t >= band.count[o]) continue;
+                    place[lane] = band.index[o * taps + t];
+                    weight[lane] = band.weight[o * taps + t];
+                    used[lane] = -1;
+                    low = least(low, place[lane]), high = most(high, place[lane]);
+                }
+                if (high < 0) low = 0;
+                bool run = true, whole = true;
+                for (int lane = 0; lane < LANES; lane++) {
+                    which[lane] = used[lane] ? (int32_t)(place[lane] - low) : 0;
+                    run &= !used[lane] || which[lane] == lane;
+                    whole &= used[lane] || first + lane >= band.out;
+                }
+                memcpy(&found->weight, weight, sizeof weight);
+                memcpy(&found->which, which, sizeof which);
+                memcpy(&found->used, used, sizeof used);
+                found->start = (int32_t)low;
+                found->reach = run ? NEIGHBOURS : CAN_PICK && high - low < 2 * LANES ? NEAR : FAR;
+                found->all_used = whole;
+            }
+        }
+    }
+
+    // Where vector `v` begins: the last one lies over its neighbour, if it can.
+    static index_t start(index_t v, index_t out) { return out >= LANES ? least(v * LANES, out - LANES) : v * LANES; }
+};
+
+INLINE floats read_tap(const Tap& tap, const float* row) {
+    const float* from = row + tap.start;
+    floats v;
+    if (tap.reach == NEIGHBOURS) {
+        v = load(from);
+    } else if (tap.reach == NEAR) {
+        v = pick(load(from), load(from + LANES), tap.which);
+    } else {
+        float lanes[LANES];
+        int32_t which[LANES];
+        memcpy(which, &tap.which, sizeof which);
+        for (int lane = 0; lane < LANES; lane++) lanes[lane] = from[which[lane]];
+        v = load(lanes);
+    }
+    return tap.all_used ? v : choose(tap.used, v, floats{});
+}
+
+// The sum of `count` rows, each with its weight.
+struct WeightedRows {
+    const float* x;
+    index_t pitch, count;
+    const index_t* index;
+    const float* weight;
+
+    void to(float* y, index_t columns) const {
+        if (count == 0) {
+            memset(y, 0, columns * sizeof(float));
+        } else if (count == 1 && weight[0] == 1) {
+            memcpy(y, x + (index ? index[0] * pitch : 0), columns * sizeof(float));
+        } else if (count == 2) {
+            fill<2>(y, columns);
+        } else if (count == 4) {
+            fill<4>(y, columns);
+        } else {
+            fill<0>(y, columns);
+        }
+    }
+
+private:
+    template <int N>
+    void fill(float* y, index_t columns) const {
+        const index_t n = N ? N : count;
+        if (columns < LANES) return fill_short(y, columns);
+        for (index_t i = 0;; i += LANES) {
+            i = least(i, columns - LANES);
+            floats total = load(x + index[0] * pitch + i) * all(weight[0]);
+            UNROLL for (index_t t = 1; t < n; t++) total += load(x + index[t] * pitch + i) * all(weight[t]);
+            store(y + i, total);
+            if (i == columns - LANES) return;
+        }
+    }
+
+    // The same in one vector that is not full.
+    void fill_short(float* y, index_t columns) const {
+        float lanes[LANES] = {};
+        floats total = {};
+        for (index_t t = 0; t < count; t++) {
+            for (index_t i = 0; i < columns; i++) lanes[i] = x[index[t] * pitch + i];
+            total = t == 0 ? load(lanes) * all(weight[0]) : total + load(lanes) * all(weight[t]);
+        }
+        store(lanes, total);
+        for (index_t i = 0; i < columns; i++) y[i] = lanes[i];
+    }
+};
+
+// One row along x.
+template <int T>
+void band_row(const Band& band, const Columns& columns, const float* row, float* y, const float* divide, float all_by) {
+    const Tap* tap = columns.tap;
+    const index_t taps = T ? T : columns.taps;
+    for (index_t v = 0; v < columns.vectors; v++, tap += taps) {
+        const index_t first = Columns::start(v, band.out);
+        floats total = read_tap(tap[0], row) * tap[0].weight;
+        UNROLL for (index_t t = 1; t < taps; t++) total += read_tap(tap[t], row) * tap[t].weight;
+        if (divide) {
+            float by[LANES];
+            const index_t n = least(LANES, band.out - first);
+            for (index_t lane = 0; lane < LANES; lane++) by[lane] = lane < n ? divide[first + lane] : 1;
+            total /= load(by) * all(all_by);
+        }
+        if (first + LANES <= band.out) {
+            store(y + first, total);
+        } else {
+            float lanes[LANES];
+            store(lanes, total);
+            for (index_t i = first; i < band.out; i++) y[i] = lanes[i - first];
+        }
+    }
+}
+
+void resample(const BandGeometry& g, const float* x, float* y) {
+    const index_t width = g.x.size, in_rows = g.y.size, in_plane = in_rows * width;
+    const index_t out_plane = g.y.out * g.x.out;
+    const Columns columns = g.x.index ? Columns(g.x) : Columns(Band{width, 0, 1, nullptr, nullptr, nullptr});
+    const auto row_function = columns.taps == 1 ? band_row<1>
+                              : columns.taps == 2 ? band_row<2>
+                              : columns.taps == 3 ? band_row<3>
+                              : columns.taps == 4 ? band_row<4> : band_row<0>;
+    const index_t work = most(g.z.size * in_plane, g.z.out * out_plane);
+    const index_t some = most(1, least(16384 / most(1, work), ceil_divide(g.planes, g.threads)));
+    share(ceil_divide(g.planes, some), g.threads, [&](index_t item) {
+        float* row = scratch<float>(INPUT, width + 3 * LANES);
+        memset(row + width, 0, 3 * LANES * sizeof(float));
+        float* summed = g.z.index ? scratch<float>(GRADIENT, in_plane) : nullptr;
+        const float one = 1;
+        for (index_t plane = item * some; plane < least(g.planes, (item + 1) * some); plane++)
+            for (index_t z = 0; z < g.z.out; z++) {
+                const float* from = x + (plane * g.z.size + (g.z.index ? 0 : z)) * in_plane;
+                if (g.z.index) {
+                    const index_t o = z * g.z.taps;
+                    WeightedRows{from, in_plane, g.z.count[z], g.z.index + o, g.z.weight + o}.to(summed, in_plane);
+                    from = summed;
+                }
+                float* to = y + (plane * g.z.out + z) * out_plane;
+                for (index_t r = 0; r < g.y.out; r++, to += g.x.out) {
+                    if (r > 0 && g.y.equal(r, r - 1) && (!g.divide[1] || g.divide[1][r] == g.divide[1][r - 1])) {
+                        memcpy(to, to - g.x.out, g.x.out * sizeof(float));
+                        continue;
+                    }
+                    const index_t o = r * g.y.taps;
+                    const WeightedRows rows = g.y.index
+                        ? WeightedRows{from, width, g.y.count[r], g.y.index + o, g.y.weight + o}
+                        : WeightedRows{from + r * width, width, 1, nullptr, &one};
+                    if (!g.x.index) {
+                        rows.to(to, width);
+                    } else {
+                        rows.to(row, width);
+                        row_function(g.x, columns, row, to, g.divide[2], g.divide[2] ? g.divide[0][z] * g.divide[1][r] : 1);
+                    }
+                }
+            }
+    });
+}
+
+}  // namespace
