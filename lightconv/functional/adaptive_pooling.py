@@ -173,18 +173,19 @@ def _shape(x: Tensor, output_size: Sizes) -> Tensor:
 
 @lru_cache(maxsize=256)
 def _matrices(size: Sizes, output_size: Sizes, shares: bool) -> Matrices:
-    """Means over bins as a matrix along each axis; or, for `shares`, of the elements' shares in the means' gradients."""
+    """Means over bins, a matrix along each axis; with `shares`, the elements' shares in the gradients of means."""
+
+    def lengths(n: int, m: int) -> np.ndarray:
+        starts, ends = bins(n, m)
+        return np.array(ends) - np.array(starts)
 
     def matrix(n: int, m: int) -> Band:
-        starts, ends = (np.array(edge) for edge in bins(n, m))
-        lengths = np.array([e - s for s, e in zip(*bins(m, n), strict=True)]) if shares else 1
-        index = starts[:, None] + np.arange(_longest(n, m))
-        index = np.minimum(index, n - 1)
-        weight = (1 / lengths)[index] if shares else np.ones(index.shape)
-        return Band(n, index, weight, ends - starts)
+        index = np.minimum(np.array(bins(n, m)[0])[:, None] + np.arange(_longest(n, m)), n - 1)
+        weight = 1 / lengths(m, n)[index] if shares else np.ones(index.shape)
+        return Band(n, index, weight, lengths(n, m))
 
     pairs = list(zip(size, output_size, strict=True))
-    divisors = None if shares else [np.subtract(*reversed(bins(n, m))) for n, m in pairs]
+    divisors = None if shares else [lengths(*pair) for pair in pairs]
     return Matrices(size, [matrix(*pair) for pair in pairs], divisors)
 
 
