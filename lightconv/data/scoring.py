@@ -45,10 +45,15 @@ def evaluation_sets(
         facts, (x, y) = {"data": data.title}, data.part("test")
         if task == "mnist":
             return {"test": (facts, x, y)}
-        halves, digits = (part.numpy() for part in split_pairs(x, y))
-        fresh = compose_pairs(halves, digits, FRESH_PAIRS, FRESH_SEED)
-        return {"test": (facts, x, y), "fresh": ({"seed": FRESH_SEED}, *map(torch.from_numpy, fresh))}
+        return {"test": (facts, x, y), "fresh": ({"seed": FRESH_SEED}, *fresh_pairs(x, y))}
     raise ValueError(f"Expected a task with evaluation sets, but got {task!r}.")
+
+
+def fresh_pairs(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """20,000 pictures composed anew of the halves of pictures of two digits, (N, 1, H, 2 W), and their labels."""
+    halves, digits = split_pairs(x, y)
+    pictures, labels = compose_pairs(halves.numpy(), digits.numpy(), FRESH_PAIRS, FRESH_SEED)
+    return torch.from_numpy(pictures), torch.from_numpy(labels)
 
 
 def score(classifier: Scorable, root: str | None = None) -> dict[str, dict[str, Any]]:

@@ -7,14 +7,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightconv.data.mnist1d import FRESH, FRESH_SEED, MNIST1DData, generate
+from lightconv.data.mnist100 import MNIST100Data
 from lightconv.data.module import InMemoryData
+from lightconv.data.scoring import fresh_pairs
 from lightconv.tasks import Classifier
 
 MISTAKES = 24
 
 
 def score(classifier: Classifier, data: InMemoryData) -> dict[str, dict[str, Any]]:
-    """Figures on the test set, and for MNIST-1D on fresh signals too.
+    """Figures on the test set, for MNIST-1D on fresh signals too, for MNIST-100 on fresh pairs of its digits.
 
     Returns:
         for ``"test"`` and perhaps ``"fresh"``: number of ``samples``, ``accuracy`` (0 to 1), ``loss``; for ``"test"``
@@ -28,6 +30,9 @@ def score(classifier: Classifier, data: InMemoryData) -> dict[str, dict[str, Any
     scores["test"]["mistakes"] = mistakes(chances, y)
     if isinstance(data, MNIST1DData) and data.title == "MNIST-1D" and data.variant == "ordered":
         x, y = generate(FRESH, FRESH_SEED)
+        scores["fresh"] = _figures(log_probabilities(classifier, x), y)
+    elif isinstance(data, MNIST100Data):
+        x, y = fresh_pairs(x, y)
         scores["fresh"] = _figures(log_probabilities(classifier, x), y)
     return scores
 

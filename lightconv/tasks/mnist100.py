@@ -17,7 +17,7 @@ class MNIST100Classifier(Classifier):
     The report's networks see the pictures resized to 128x128, ours as they are.
 
     Args:
-        network: ``"light"`` (16,346 parameters), ``"tiny"`` (9,402), or the report's: ``"original"`` (851,430),
+        network: ``"light"`` (18,682 parameters), ``"tiny"`` (9,402), or the report's: ``"original"`` (851,430),
             ``"v1"`` (318,470) and ``"v2"`` (174,550).
         **recipe: optimiser and schedule, see :class:`~lightconv.tasks.Classifier`.
 

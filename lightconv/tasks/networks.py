@@ -178,10 +178,10 @@ def mnist_tiny(**options: Any) -> nn.Sequential:
 
 
 def mnist100_light(**options: Any) -> nn.Sequential:
-    """Three convolutions on the picture as it is: 16,346 parameters. Options are those of :func:`mnist100_compact`."""
-    return mnist100_compact(**{"half": (16, 32), "quarter": (32,), **options})
+    """Four convolutions on the picture as it is: 18,682 parameters. Options are those of :func:`mnist100_compact`."""
+    return mnist100_compact(**{"half": (16, 16), "quarter": (32, 32), **options})
 
 
 def mnist100_tiny(**options: Any) -> nn.Sequential:
-    """The same, narrower: 9,402 parameters."""
+    """Three convolutions: 9,402 parameters."""
     return mnist100_compact(**{"half": (16, 16), "quarter": (32,), **options})
