@@ -19,6 +19,7 @@ COMMANDS = {
     "quantize": "make an ONNX model smaller, measured on data",
     "benchmark": "time an ONNX model beside the same network in PyTorch",
     "experiment": "train many networks with many seeds, and report",
+    "demo": "draw a number on a page of this machine and watch a network read it",
     "data": "prepare a data set, or show it as a picture",
 }
 
@@ -81,6 +82,10 @@ def _dispatch(arguments: list[str]) -> None:
         from lightconv.experiment.command import experiment
 
         experiment(rest)
+    elif command == "demo":
+        from lightconv.demo.command import demo
+
+        demo(rest)
     elif command == "summary":
         from lightconv.training.summary import summary
 
