@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lightconv.deploy.runtime import prepare_picture
+from lightconv.deploy.runtime import place_ink
 
 __all__ = ["count", "picture", "split"]
 
@@ -94,7 +94,7 @@ def _draw(strokes: Sequence[Stroke], digits: int) -> np.ndarray:
         draw.line(points, fill=255, width=round(pen), joint="curve")
         for x, y in (points[0], points[-1]):
             draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255)
-    return prepare_picture(np.asarray(canvas), shape)[0]
+    return place_ink(np.asarray(canvas, np.float32), shape)
 
 
 def _without_specks(strokes: Sequence[Stroke]) -> list[Stroke]:

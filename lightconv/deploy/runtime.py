@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime
 
-__all__ = ["Batch", "Classifier", "InputError", "Prediction", "prepare_picture", "shipped_models"]
+__all__ = ["Batch", "Classifier", "InputError", "Prediction", "place_ink", "prepare_picture", "shipped_models"]
 
 ARRAY_FILES = (".npy",)
 TEXT_FILES = (".csv", ".txt")
@@ -398,9 +398,23 @@ def prepare_picture(source: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, st
     ink = _without_specks(ink)
     if not ink.any():
         return np.zeros(shape, np.uint8), "no ink found"
-    fields = [_centre(part, height, width // digits) for part in _divide(ink, digits)]
     notes = [DARK] * dark + [f"{size[0]} x {size[1]} cut out, scaled and centred"]
-    return np.concatenate(fields, axis=1), "; ".join(notes)
+    return place_ink(ink, shape), "; ".join(notes)
+
+
+def place_ink(ink: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The last step of `prepare_picture`, for ink that needs no finding: cut out, divide, scale and centre.
+
+    Args:
+        ink: float32 (height, width), 0 for paper to 255 for ink, with some ink in it.
+        shape: (height, width) of the network's input, the width a multiple of the height.
+
+    Returns:
+        uint8 array of `shape`.
+    """
+    height, width = shape
+    digits = max(1, width // height)
+    return np.concatenate([_centre(part, height, width // digits) for part in _divide(ink, digits)], axis=1)
 
 
 def _read_gray(source: Any) -> tuple[np.ndarray, tuple[int, int]]:
