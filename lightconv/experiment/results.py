@@ -70,12 +70,12 @@ class Results:
         try:
             with beside(self.folder / "results" / ".writable"):
                 pass
-            (self.folder / "results" / ".writable").unlink(missing_ok=True)
-        except (Unwritable, OSError) as error:
+        except Unwritable as error:
             raise UsageError(
-                f"Expected a folder that can be written, but got '{self.folder}' ({error}); name another with "
+                f"Expected a folder that can be written, but got '{self.folder}' ({error.reason}); name another with "
                 "`--run_dir`."
             ) from error
+        (self.folder / "results" / ".writable").unlink(missing_ok=True)
 
     def run_folder(self, training: Training) -> Path:
         """Where ``fit`` works."""

@@ -4,31 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_experiment import CONFIG
 
 from lightconv.cli import main
 from lightconv.data import MNIST1DData
-
-CONFIG = """
-title: Two networks
-text: On a quarter of the signals.
-seeds: [1, 2]
-threads: 1
-quick:
-  seeds: [1]
-  only: ["tiny*"]
-  trainer.max_epochs: 1
-parts:
-  - name: signals
-    title: Tiny & book
-    text: Which is better?
-    runs:
-      tiny: {config: mnist1d, model.network: tiny, data.fraction: 0.25, trainer.max_epochs: 3}
-      book: {config: mnist1d_book, data.fraction: 0.25, trainer.max_epochs: 3}
-    closer: tiny
-    references:
-      people: {accuracy: 0.96}
-      a network of others: {accuracy: 0.94, parameters: 5000}
-"""
 
 
 @pytest.fixture(autouse=True)

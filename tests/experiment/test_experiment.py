@@ -16,6 +16,7 @@ from matplotlib.image import imread
 from lightconv.cli import main
 
 Command = Callable[..., int]
+ROOT = Path(__file__).parents[2]
 
 
 def results(folder: str) -> dict[str, dict]:
@@ -35,7 +36,7 @@ def test_killed_and_resumed_it_gives_the_same_and_keeps_what_was_done(
     command: Command, capsys: pytest.CaptureFixture[str]
 ):
     begun = subprocess.Popen(
-        [sys.executable, "-m", "lightconv", "experiment", "--config", "small.yaml", "--run_dir", "killed"],
+        [sys.executable, ROOT / "cli.py", "experiment", "--config", "small.yaml", "--run_dir", "killed"],
         stdout=subprocess.DEVNULL,
     )
     limit = time.monotonic() + 240

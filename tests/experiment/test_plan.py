@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import CONFIG
+from small_experiment import CONFIG
 
 from lightconv.experiment.plan import read_plan
 from lightconv.experiment.results import trainings
