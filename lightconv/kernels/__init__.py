@@ -8,7 +8,7 @@ no kernel for a case, the definition runs. Results do not depend on the number o
 from collections.abc import Callable
 from typing import Any
 
-from lightconv.kernels import blocks, conv, pooling, resampling
+from lightconv.kernels import averages, blocks, conv, pooling, resampling
 from lightconv.kernels.library import functions
 
 KERNELS: dict[str, Callable[..., Any]] = {
@@ -21,8 +21,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "max_pool": pooling.max_pool,
     "max_pool_winners": pooling.max_pool_winners,
     "max_pool_spread": pooling.max_pool_spread,
-    "avg_pool": pooling.avg_pool,
-    "avg_pool_spread": pooling.avg_pool_spread,
+    "avg_pool": averages.avg_pool,
+    "avg_pool_spread": averages.avg_pool_spread,
     "max_unpool": pooling.max_unpool,
     "place": pooling.place,
     "resample": resampling.resample,

@@ -32,7 +32,6 @@ _ARGUMENTS = {
     "max_pool": 5,
     "max_pool_spread": 5,
     "avg_pool": 3,
-    "avg_pool_spread": 3,
     "resample": 3,
     "unpool": 8,
 }

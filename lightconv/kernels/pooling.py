@@ -1,4 +1,4 @@
-"""Max-pooling, average pooling, their gradients, and unpooling, in 1-D to 3-D, float32.
+"""Max-pooling, its gradient, and unpooling, in 1-D to 3-D, float32.
 
 Each function takes the arguments of the operation of that name and returns None for what it does not support.
 """
@@ -16,7 +16,7 @@ from lightconv.kernels.library import Function, Integers, functions, layout, usa
 _BYTE_TAPS = 128
 
 
-def _geometry(
+def geometry(
     shape: Sizes,
     out: Sizes,
     kernel: Sizes,
@@ -24,7 +24,6 @@ def _geometry(
     pads: Sizes,
     dilation: Sizes,
     threads: int,
-    include: bool = False,
     divisor: int = 0,
     together: bool = False,
 ) -> Integers:
@@ -47,9 +46,7 @@ def _geometry(
         *three(stride, 1),
         *three(pads[:axes], 0),
         *three(dilation, 1),
-        *(divisor, include),
-        *three(pads[axes:], 0),
-        threads,
+        *(divisor, threads),
     )
 
 
@@ -60,7 +57,7 @@ def _max_case(
     out = pool_output_size(shape[2:], kernel, stride, pads, dilation, ceil_mode)
     if 0 in shape or 0 in out:
         return None
-    return _geometry(shape, out, kernel, stride, pads, dilation, threads, together=True), (*shape[:2], *out)
+    return geometry(shape, out, kernel, stride, pads, dilation, threads, together=True), (*shape[:2], *out)
 
 
 def _max(
@@ -106,7 +103,7 @@ def _spread_case(
     if 0 in shape or 0 in size:
         return None
     whole = (*shape[:2], *size)
-    return _geometry(whole, shape[2:], kernel, stride, pads, dilation, threads), whole
+    return geometry(whole, shape[2:], kernel, stride, pads, dilation, threads), whole
 
 
 def max_pool_spread(
@@ -126,83 +123,6 @@ def max_pool_spread(
     wide = won.dtype is torch.int32
     kernels["max_pool_spread"](integers.address, g.data_ptr(), won.data_ptr(), int(wide), x.data_ptr())
     return x if order is torch.contiguous_format else x.contiguous(memory_format=order)
-
-
-@lru_cache(4096)
-def _avg_case(
-    shape: Sizes,
-    size: Sizes | None,
-    kernel: Sizes,
-    stride: Sizes,
-    pads: Sizes,
-    ceil_mode: bool,
-    include: bool,
-    divisor: int | None,
-    threads: int,
-) -> tuple[Integers, Sizes] | None:
-    """For the means of a tensor of `shape`, or, given the `size` of its planes, for their gradients of `shape`."""
-    ones = (1,) * len(kernel)
-    out = pool_output_size(shape[2:], kernel, stride, pads, ones, ceil_mode) if size is None else shape[2:]
-    whole = shape if size is None else (*shape[:2], *size)
-    if 0 in whole or 0 in out:
-        return None
-    integers = _geometry(whole, out, kernel, stride, pads, ones, threads, include, divisor or 0, size is None)
-    return integers, (*shape[:2], *out) if size is None else whole
-
-
-def _avg(
-    kernel_name: str,
-    x: Tensor,
-    size: Sizes | None,
-    kernel: Sizes,
-    stride: Sizes,
-    pads: Sizes,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> Tensor | None:
-    kernels = functions()
-    if not kernels or not usable(x):
-        return None
-    size = None if size is None else tuple(size)
-    options = ceil_mode, count_include_pad, divisor_override
-    found = _avg_case(x.shape, size, kernel, stride, pads, *options, torch.get_num_threads())
-    if found is None:
-        return None
-    # torch keeps channels_last of planes, not of volumes
-    order = layout(x) if x.dim() == 4 else torch.contiguous_format
-    x = x.contiguous()
-    integers, shape = found
-    y = x.new_empty(shape)
-    kernels[kernel_name](integers.address, x.data_ptr(), y.data_ptr())
-    return y if order is torch.contiguous_format else y.contiguous(memory_format=order)
-
-
-def avg_pool(
-    x: Tensor,
-    kernel: Sizes,
-    stride: Sizes,
-    pads: Sizes,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> Tensor | None:
-    """The mean of every window."""
-    return _avg("avg_pool", x, None, kernel, stride, pads, ceil_mode, count_include_pad, divisor_override)
-
-
-def avg_pool_spread(
-    g: Tensor,
-    size: Sizes,
-    kernel: Sizes,
-    stride: Sizes,
-    pads: Sizes,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> Tensor | None:
-    """The gradient of average pooling."""
-    return _avg("avg_pool_spread", g, size, kernel, stride, pads, ceil_mode, count_include_pad, divisor_override)
 
 
 def _at_indices(call: Function, values: Tensor, indices: Tensor, shape: Sizes, *arguments: int) -> Tensor | None:

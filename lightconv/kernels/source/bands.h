@@ -55,14 +55,22 @@ struct Tap {
 struct Columns {
     index_t vectors, taps;
     const Tap* tap;
+    const floats* divide;  // null for no division
 
-    explicit Columns(const Band& band) {
+    Columns(const Band& band, const float* by) {
         vectors = ceil_divide(band.out, LANES);
         taps = band.taps;
-        Tap* found = (Tap*)scratch<char>(LIST, vectors * taps * (index_t)sizeof(Tap));
+        Tap* found = scratch<Tap>(LIST, vectors * taps);
         tap = found;
+        floats* divisors = by ? scratch<floats>(WEIGHTS, vectors) : nullptr;
+        divide = divisors;
         for (index_t v = 0; v < vectors; v++) {
             const index_t first = start(v, band.out);
+            if (by) {
+                float lanes[LANES];
+                for (int lane = 0; lane < LANES; lane++) lanes[lane] = first + lane < band.out ? by[first + lane] : 1;
+                divisors[v] = load(lanes);
+            }
             for (index_t t = 0; t < taps; t++, found++) {
                 index_t low = band.size, high = -1, place[LANES];
                 float weight[LANES] = {};
@@ -148,34 +156,36 @@ private:
         }
     }
 
-    // The same in one vector that is not full.
+    // The same in short vectors, or one by one.
     void fill_short(float* y, index_t columns) const {
-        float lanes[LANES] = {};
-        floats total = {};
-        for (index_t t = 0; t < count; t++) {
-            for (index_t i = 0; i < columns; i++) lanes[i] = x[index[t] * pitch + i];
-            total = t == 0 ? load(lanes) * all(weight[0]) : total + load(lanes) * all(weight[t]);
+        if (columns >= 4) {
+            for (index_t i = 0;; i += 4) {
+                i = least(i, columns - 4);
+                four total = load_four(x + index[0] * pitch + i) * (weight[0] - four{});
+                for (index_t t = 1; t < count; t++)
+                    total += load_four(x + index[t] * pitch + i) * (weight[t] - four{});
+                memcpy(y + i, &total, sizeof total);
+                if (i == columns - 4) return;
+            }
         }
-        store(lanes, total);
-        for (index_t i = 0; i < columns; i++) y[i] = lanes[i];
+        for (index_t i = 0; i < columns; i++) {
+            float total = x[index[0] * pitch + i] * weight[0];
+            for (index_t t = 1; t < count; t++) total += x[index[t] * pitch + i] * weight[t];
+            y[i] = total;
+        }
     }
 };
 
 // One row along x.
 template <int T>
-void band_row(const Band& band, const Columns& columns, const float* row, float* y, const float* divide, float all_by) {
+void band_row(const Band& band, const Columns& columns, const float* row, float* y, float divide_all) {
     const Tap* tap = columns.tap;
     const index_t taps = T ? T : columns.taps;
     for (index_t v = 0; v < columns.vectors; v++, tap += taps) {
         const index_t first = Columns::start(v, band.out);
         floats total = read_tap(tap[0], row) * tap[0].weight;
         UNROLL for (index_t t = 1; t < taps; t++) total += read_tap(tap[t], row) * tap[t].weight;
-        if (divide) {
-            float by[LANES];
-            const index_t n = least(LANES, band.out - first);
-            for (index_t lane = 0; lane < LANES; lane++) by[lane] = lane < n ? divide[first + lane] : 1;
-            total /= load(by) * all(all_by);
-        }
+        if (columns.divide) total /= columns.divide[v] * all(divide_all);
         if (first + LANES <= band.out) {
             store(y + first, total);
         } else {
@@ -189,7 +199,7 @@ void band_row(const Band& band, const Columns& columns, const float* row, float*
 void resample(const BandGeometry& g, const float* x, float* y) {
     const index_t width = g.x.size, in_rows = g.y.size, in_plane = in_rows * width;
     const index_t out_plane = g.y.out * g.x.out;
-    const Columns columns = g.x.index ? Columns(g.x) : Columns(Band{width, 0, 1, nullptr, nullptr, nullptr});
+    const Columns columns(g.x.index ? g.x : Band{width, 0, 1, nullptr, nullptr, nullptr}, g.divide[2]);
     const auto row_function = columns.taps == 1 ? band_row<1>
                               : columns.taps == 2 ? band_row<2>
                               : columns.taps == 3 ? band_row<3>
@@ -223,7 +233,7 @@ void resample(const BandGeometry& g, const float* x, float* y) {
                         rows.to(to, width);
                     } else {
                         rows.to(row, width);
-                        row_function(g.x, columns, row, to, g.divide[2], g.divide[2] ? g.divide[0][z] * g.divide[1][r] : 1);
+                        row_function(g.x, columns, row, to, columns.divide ? g.divide[0][z] * g.divide[1][r] : 1);
                     }
                 }
             }

@@ -55,8 +55,6 @@ EXPORT(max_pool_spread)(const PoolGeometry* g, const float* grad, const void* wo
 
 EXPORT(avg_pool)(const PoolGeometry* g, const float* x, float* y) { avg_pool(*g, x, y); }
 
-EXPORT(avg_pool_spread)(const PoolGeometry* g, const float* grad, float* x) { avg_pool_spread(*g, grad, x); }
-
 EXPORT(resample)(const BandGeometry* g, const float* x, float* y) { resample(*g, x, y); }
 
 EXPORT_INT(unpool)(int64_t planes, int64_t count, int64_t size, int64_t threads, int64_t add, const float* x,

@@ -1,4 +1,4 @@
-// Max-pooling, average pooling, their gradients, and unpooling, plane by plane in row order.
+// Max-pooling, its gradient, average pooling and unpooling, plane by plane in row order.
 //
 // Pooling in general packs each plane as a convolution does (see convolve.h), with what padding stands for, and
 // goes through the taps. The common case, windows of 2 x 2 side by side, needs no packing.
@@ -12,9 +12,7 @@ struct PoolGeometry {
     index_t planes;
     index_t size[3], out[3];
     index_t kernel[3], stride[3], pad[3], dilation[3];
-    index_t divisor;            // of means; 0 for the number of elements
-    index_t count_include_pad;  // among these
-    index_t high[3];            // padding at the high ends
+    index_t divisor;  // of means
     index_t threads;
 
     index_t in_plane() const { return size[0] * size[1] * size[2]; }
@@ -248,155 +246,18 @@ void max_pool_spread(const PoolGeometry& g, const float* grad, const Number* won
     });
 }
 
-// By what the sum of a window is divided, along one axis.
-INLINE index_t counted(const PoolGeometry& g, int axis, index_t o) {
-    const index_t begin = g.stride[axis] * o - g.pad[axis];
-    const index_t low = g.count_include_pad ? -g.pad[axis] : 0;
-    const index_t high = g.size[axis] + (g.count_include_pad ? g.high[axis] : 0);
-    return least(begin + g.kernel[axis], high) - most(begin, low);
-}
-
-// For outputs (y, x) the product of the counts, in rows of `pitch`; null where there is nothing to count.
-float* divisors(const PoolGeometry& g, index_t rows, index_t pitch) {
-    if (g.divisor) return nullptr;
-    float* found = scratch<float>(TOTAL, (rows + 1) * pitch + LANES);
-    float* along_row = found + rows * pitch;
-    for (index_t x = 0; x < pitch; x++) along_row[x] = (float)counted(g, 2, x);
-    for (index_t y = 0; y < rows; y++) {
-        const float here = (float)counted(g, 1, y);
-        for (index_t x = 0; x < pitch; x++) found[y * pitch + x] = along_row[x] * here;
-    }
-    return found;
-}
-
-INLINE float divisor_of_z(const PoolGeometry& g, index_t z) {
-    return g.divisor ? (float)g.divisor : (float)counted(g, 0, z);
-}
-
-// The mean of long windows, of which there are few: lanes run along the rows of each.
-void avg_pool_few(const PoolGeometry& g, const float* x, float* y) {
-    share_planes(g, [&](index_t plane) {
-        float* to = y + plane * g.out_plane();
-        for (index_t z = 0; z < g.out[0]; z++)
-            for (index_t r = 0; r < g.out[1]; r++)
-                for (index_t c = 0; c < g.out[2]; c++) {
-                    const index_t o[3] = {z, r, c};
-                    index_t begin[3], end[3];
-                    for (int i = 0; i < 3; i++) {
-                        begin[i] = g.stride[i] * o[i] - g.pad[i];
-                        end[i] = least(begin[i] + g.kernel[i], g.size[i]);
-                        begin[i] = most(begin[i], 0);
-                    }
-                    floats sums = {};
-                    float rest = 0;
-                    for (index_t i = begin[0]; i < end[0]; i++)
-                        for (index_t j = begin[1]; j < end[1]; j++) {
-                            const float* row = x + plane * g.in_plane() + (i * g.size[1] + j) * g.size[2];
-                            index_t k = begin[2];
-                            for (; k + LANES <= end[2]; k += LANES) sums += load(row + k);
-                            for (; k < end[2]; k++) rest += row[k];
-                        }
-                    float lanes[LANES];
-                    store(lanes, sums);
-                    for (int lane = 0; lane < LANES; lane++) rest += lanes[lane];
-                    const float area = g.divisor ? 1 : (float)(counted(g, 1, r) * counted(g, 2, c));
-                    *to++ = rest / (area * divisor_of_z(g, z));
-                }
-    });
-}
-
+// The mean of windows of 2 x 2 side by side; of others see bands.h.
 void avg_pool(const PoolGeometry& g, const float* x, float* y) {
-    if (g.halves()) {
-        const float divisor = g.divisor ? (float)g.divisor : 4.0f;
-        share_planes(g, [&](index_t plane) {
-            const float* from = x + plane * g.in_plane();
-            float* to = y + plane * g.out_plane();
-            for (index_t row = 0; row < g.out[0] * g.out[1]; row++) {
-                const index_t z = row / g.out[1], start = (z * g.size[1] + 2 * (row % g.out[1])) * g.size[2];
-                along(g.out[2], [&](index_t i) {
-                    floats v[4];
-                    quarters(from + start + 2 * i, g.size[2], v);
-                    store(to + row * g.out[2] + i, ((v[0] + v[1]) + (v[2] + v[3])) / divisor);
-                });
-            }
-        });
-        return;
-    }
-    if (g.out_plane() < LANES / 2) return avg_pool_few(g, x, y);
-    const PoolPacking packing(g, scratch<index_t>(LIST, g.kernel[1] + g.kernel[2]));
-    const float* divisor = divisors(g, packing.blocks * packing.rows, packing.pitch);
-    const index_t taps = g.taps();
-    packing.share(g, [&](index_t plane, index_t z, index_t block) {
-        const float* packed = packing.pack(g, x + plane * g.in_plane(), z, block, 0);
-        const Rows at = packing.block_rows(g, block);
-        const index_t to = plane * g.out_plane() + (z * g.out[1] + block * packing.rows) * g.out[2];
-        const float by_z = divisor_of_z(g, z);
-        for (index_t q = 0; q < (at.rows - 1) * at.pitch + at.columns; q += LANES) {
-            floats total = load(packed + packing.offset[0] + q);
-            for (index_t t = 1; t < taps; t++) total += load(packed + packing.offset[t] + q);
-            const floats by = divisor ? load(divisor + block * packing.rows * at.pitch + q) * by_z : all(by_z);
-            const floats mean[1][1] = {{total / by}};
-            put(y + to, 0, at, q, mean);
-        }
-    });
-}
-
-void avg_pool_spread(const PoolGeometry& g, const float* grad, float* x) {
-    if (g.halves()) {
-        const float divisor = g.divisor ? (float)g.divisor : 4.0f;
-        share_planes(g, [&](index_t plane) {
-            float* to = x + plane * g.in_plane();
-            const float* from = grad + plane * g.out_plane();
-            for (index_t row = 0; row < g.out[0] * g.out[1]; row++) {
-                const index_t z = row / g.out[1], y = row % g.out[1], width = g.size[2];
-                float* rows = to + (z * g.size[1] + 2 * y) * width;
-                along(g.out[2], [&](index_t i) {
-                    const floats share = load(from + row * g.out[2] + i) / divisor;
-                    put_quarters(rows + 2 * i, width, {share, share, share, share});
-                });
-                for (index_t i = 2 * g.out[2]; i < width; i++) rows[i] = rows[width + i] = 0;
-                if (y == g.out[1] - 1)
-                    memset(rows + 2 * width, 0, (g.size[1] - 2 * g.out[1]) * width * sizeof(float));
-            }
-        });
-        return;
-    }
-    const float* divisor = divisors(g, g.out[1], g.out[2]);
+    const float divisor = (float)g.divisor;
     share_planes(g, [&](index_t plane) {
-        float* to = x + plane * g.in_plane();
-        memset(to, 0, g.in_plane() * sizeof(float));
-        float* shares = scratch<float>(GRADIENT, g.out[2] + LANES);
-        for (index_t z = 0; z < g.out[0]; z++)
-            for (index_t y = 0; y < g.out[1]; y++) {
-                const float* from = grad + plane * g.out_plane() + (z * g.out[1] + y) * g.out[2];
-                const float by_z = divisor_of_z(g, z);
-                for (index_t i = 0; i < g.out[2]; i++) shares[i] = from[i] / (divisor ? divisor[y * g.out[2] + i] * by_z : by_z);
-                for (index_t tz = 0; tz < g.kernel[0]; tz++)
-                    for (index_t ty = 0; ty < g.kernel[1]; ty++) {
-                        const index_t to_z = g.stride[0] * z + tz - g.pad[0], to_y = g.stride[1] * y + ty - g.pad[1];
-                        if (to_z < 0 || to_z >= g.size[0] || to_y < 0 || to_y >= g.size[1]) continue;
-                        float* row = to + (to_z * g.size[1] + to_y) * g.size[2];
-                        if (g.out[2] < g.kernel[2]) {
-                            // few long windows, one after the other
-                            for (index_t i = 0; i < g.out[2]; i++) {
-                                const index_t begin = g.stride[2] * i - g.pad[2];
-                                const index_t end = least(begin + g.kernel[2], g.size[2]);
-                                for (index_t x = most(begin, 0); x < end; x++) row[x] += shares[i];
-                            }
-                            continue;
-                        }
-                        for (index_t tx = 0; tx < g.kernel[2]; tx++) {
-                            // outputs whose tap tx lies within the row
-                            const index_t shift = tx - g.pad[2], last = g.size[2] - 1 - shift;
-                            const index_t begin = ceil_divide(most(0, -shift), g.stride[2]);
-                            const index_t end = last < 0 ? 0 : least(g.out[2], last / g.stride[2] + 1);
-                            if (g.stride[2] == 1)
-                                for (index_t i = begin; i < end; i++) row[i + shift] += shares[i];
-                            else
-                                for (index_t i = begin; i < end; i++) row[g.stride[2] * i + shift] += shares[i];
-                        }
-                    }
-            }
+        const float* from = x + plane * g.in_plane();
+        float* to = y + plane * g.out_plane();
+        for (index_t row = 0; row < g.out[1]; row++)
+            along(g.out[2], [&](index_t i) {
+                floats v[4];
+                quarters(from + 2 * (row * g.size[2] + i), g.size[2], v);
+                store(to + row * g.out[2] + i, ((v[0] + v[1]) + (v[2] + v[3])) / divisor);
+            });
     });
 }
 
