@@ -120,31 +120,33 @@ def mnist100_v2(**options: Any) -> nn.Sequential:
     return conv_pool_relu((10, 20, 40, 80), features=80 * 4 * 4, classes=100, **options)
 
 
-def compact(half: Sequence[int], quarter: Sequence[int]) -> nn.Sequential:
+def compact(half: Sequence[int], quarter: Sequence[int], kernel_size: int = 5, pool: int = 2) -> nn.Sequential:
     """Features of digits side by side: (N, 1, 28, 28 * digits) to (N, the last number of channels, digits).
 
-    The first convolution halves the size at once, a pooling halves it again. What is left of each digit, 7x7, is
-    summed up under one pattern of weights for each channel: unlike an average it knows where something is, and it
-    costs a small share of a linear layer over the whole map.
+    The first convolution halves the size at once, a pooling divides it again. What is left of each digit, 7x7 if
+    halved, is summed up under one pattern of weights for each channel: unlike an average it knows where something is,
+    and it costs a small share of a linear layer over the whole map.
 
     Args:
-        half: channels of the convolutions at half the size: 5x5, then 3x3.
-        quarter: channels of those at a quarter of it, 3x3; may be none.
+        half: channels of the convolutions at half the size, the later ones 3x3.
+        quarter: channels of those after the pooling, 3x3; may be none.
+        kernel_size: of the first convolution.
+        pool: size of the pooling's windows: 2, or 7, which leaves 2x2 places of each digit.
     """
     channels = (*half, *quarter)[-1]
     return nn.Sequential(
-        ConvNormReLU(1, half[0], kernel_size=5, stride=2),
+        ConvNormReLU(1, half[0], kernel_size, stride=2),
         *(ConvNormReLU(*pair) for pair in pairwise(half)),
-        nn.MaxPool2d(2),
+        nn.MaxPool2d(pool),
         *(ConvNormReLU(*pair) for pair in pairwise((half[-1], *quarter))),
-        Patterns(channels, size=7),
+        Patterns(channels, size=14 // pool),
         nn.BatchNorm1d(channels),
     )
 
 
-def mnist_compact(half: Sequence[int], quarter: Sequence[int]) -> nn.Sequential:
-    """Features and a linear layer."""
-    return nn.Sequential(compact(half, quarter), nn.Flatten(), nn.Linear((*half, *quarter)[-1], 10))
+def mnist_compact(half: Sequence[int], quarter: Sequence[int], **options: int) -> nn.Sequential:
+    """Features, see :func:`compact` with all its arguments, and a linear layer."""
+    return nn.Sequential(compact(half, quarter, **options), nn.Flatten(), nn.Linear((*half, *quarter)[-1], 10))
 
 
 Head = Literal["plain", "tens_and_units", "digit_by_digit"]
@@ -155,7 +157,9 @@ HEADS: dict[Head, Callable[[int], nn.Module]] = {
 }
 
 
-def mnist100_compact(half: Sequence[int], quarter: Sequence[int], head: Head = "digit_by_digit") -> nn.Sequential:
+def mnist100_compact(
+    half: Sequence[int], quarter: Sequence[int], head: Head = "digit_by_digit", **options: int
+) -> nn.Sequential:
     """Features and one of three heads.
 
     Args:
@@ -163,8 +167,9 @@ def mnist100_compact(half: Sequence[int], quarter: Sequence[int], head: Head = "
         quarter: as in :func:`compact`.
         head: ``"plain"``, a hundred logits of all features; ``"tens_and_units"``, twenty of all features;
             ``"digit_by_digit"``, ten of each digit's features by one linear layer.
+        **options: as in :func:`compact`.
     """
-    return nn.Sequential(compact(half, quarter), HEADS[head]((*half, *quarter)[-1]))
+    return nn.Sequential(compact(half, quarter, **options), HEADS[head]((*half, *quarter)[-1]))
 
 
 def mnist_light(**options: Any) -> nn.Sequential:

@@ -53,7 +53,7 @@ def test_signals_are_told_apart_as_the_card_says():
 
 @pytest.mark.parametrize(("name", "least"), [("mnist", 0.85), ("mnist100", 0.7)])
 def test_digits_of_other_people_are_read(name: str, least: float):
-    """scikit-learn's digits, written by other people and only 8x8 pixels large, as they are for who classifies files."""
+    """scikit-learn's digits, written by other people and 8x8 pixels large, prepared as `classify` prepares a file."""
     x, y = {"mnist": MNISTData, "mnist100": MNIST100Data}[name](variant="digits").part("test")
     shape = tuple(x.shape[2:])
     pictures = [prepare_picture(picture, shape)[0] for picture in x[:300, 0].numpy()]
