@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.current
+DOCS := $(VENV)/.docs
 RUN := runs/mnist1d-light
 
-.PHONY: setup train test test-long lint bench clean
+.PHONY: setup train test test-long lint bench docs notebooks clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -37,6 +38,22 @@ lint: $(STAMP)  ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+$(DOCS): $(STAMP)
+	@echo "Adding what builds the documentation, which takes a minute the first time"
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' > $@
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement $@
+
+docs: $(DOCS)  ## Build the site, build/site/index.html; runs the tutorials in short, every warning is an error
+	@LIGHTCONV_TUTORIALS=short OMP_NUM_THREADS=1 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/site
+	@echo build/site/index.html
+
+notebooks: $(DOCS)  ## Run the tutorials in full, and write them as notebooks with their results, build/notebooks
+	@mkdir -p build/notebooks
+	@cp docs/tutorials/drawing.py docs/tutorials/practice.py build/notebooks
+	@for page in docs/tutorials/*[0-9]*.py; do \
+	  $(BIN)/jupytext --quiet --to ipynb --execute --output build/notebooks/$$(basename $$page .py).ipynb $$page || exit 1; done
+	@echo build/notebooks
 
 bench: $(STAMP)  ## Time our layers beside torch.nn's: tables and a plot (QUICK=1: some minutes)
 	@$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
