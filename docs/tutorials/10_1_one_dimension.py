@@ -18,14 +18,14 @@
 # section 10.2 of S. J. D. Prince, *Understanding Deep Learning* (MIT Press, 2023), and with its notebook 10.1.
 
 # %%
-import matplotlib.pyplot as plt
-import torch
-from drawing import BLUE, GREEN, INK, ORANGE, WIDTH, numbers, stems, wires
-
 import lightconv
 import lightconv.functional as F
 import lightconv.nn as nn
+import matplotlib.pyplot as plt
+import torch
 from lightconv import reference
+
+from drawing import BLUE, GREEN, INK, ORANGE, WIDTH, numbers, stems, wires
 
 signal = [5.2, 5.3, 5.4, 5.1, 10.1, 10.3, 9.9, 10.3, 3.2, 3.4, 3.3, 3.1]
 x = torch.tensor([[signal]])  # (batch, channels, samples)
@@ -50,9 +50,8 @@ by_layer = F.conv1d(x, smooth, padding=1)
 by_loops = reference.conv_3_1_1_zp(signal, [0.33, 0.33, 0.33])
 
 assert torch.allclose(by_layer.flatten().double(), torch.from_numpy(by_loops))
-print(
-    f"first output: 0.33 * (0 + 5.2 + 5.3) = {by_layer[0, 0, 0]:.3f};  all together: {by_layer.sum():.1f}"
-)
+print(f"first output: 0.33 * (0 + 5.2 + 5.3) = {by_layer[0, 0, 0]:.3f}")
+print(f"all outputs together: {by_layer.sum():.1f}")
 
 # %% [markdown]
 # Equal weights smooth. Weights of opposite sign find where the signal *changes*, and give nearly nothing where it

@@ -21,19 +21,17 @@
 # %%
 import matplotlib.pyplot as plt
 import torch
-from drawing import BLUE, FAINT, ORANGE, WIDTH, curves
-from practice import answers, enough, fit, start
-
 from lightconv.data import MNIST1DData
 from lightconv.tasks import MNIST1DClassifier
+
+from drawing import BLUE, FAINT, ORANGE, WIDTH, curves
+from practice import answers, enough, fit, start
 
 start(seed=1)
 data = MNIST1DData(val_split=0)
 train_x, train_y = data.part("train")
 test_x, test_y = data.part("test")
-print(
-    f"{len(train_y):,} signals to train on, {len(test_y):,} to be tested on, each {tuple(train_x.shape[1:])}"
-)
+print(f"{len(train_y):,} signals to train on, {len(test_y):,} to be tested on")
 
 figure, grid = plt.subplots(2, 5, figsize=(WIDTH, 3), sharex=True, sharey=True)
 for digit, axes in enumerate(grid.flat):
@@ -64,9 +62,8 @@ classifier = MNIST1DClassifier(
 x = torch.zeros(1, 1, 40)
 for layer in classifier.network:
     x = layer(x)
-    print(
-        f"{layer!s:52}{tuple(x.shape)!s:14}{sum(p.numel() for p in layer.parameters()):6,} parameters"
-    )
+    parameters = sum(p.numel() for p in layer.parameters())
+    print(f"{layer!s:52}{tuple(x.shape)!s:14}{parameters:6,} parameters")
 
 # %% [markdown]
 # ## Training
@@ -113,7 +110,7 @@ grid[0].set(title="a signal of class 5", xlim=(-0.5, 39.5), xticks=[], yticks=[]
 for axes, found, number in zip(grid[1:], maps[1::2], (1, 2, 3), strict=True):
     axes.imshow(found, aspect="auto", cmap="Oranges")
     axes.set(
-        title=f"after convolution {number} and ReLU: {found.shape[0]} channels × {found.shape[1]} places",
+        title=f"after convolution {number} and ReLU: {len(found)} × {found.shape[1]}",
         xticks=[],
         yticks=[],
     )

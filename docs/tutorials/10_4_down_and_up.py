@@ -18,12 +18,12 @@
 # of S. J. D. Prince, *Understanding Deep Learning*, and with its notebook 10.4.
 
 # %%
+import lightconv.functional as F
 import torch
+from lightconv import reference
+
 from drawing import show
 from practice import photograph
-
-import lightconv.functional as F
-from lightconv import reference
 
 photo = photograph(256)
 detail = (..., slice(96, 160), slice(16, 80))  # a piece of the roof, to look at closely

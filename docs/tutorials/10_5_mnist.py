@@ -21,16 +21,16 @@
 # so, and its figures are then those of the easier data. How to get MNIST: [Data](../data.md).
 
 # %%
-import matplotlib.pyplot as plt
-import torch
-from drawing import WIDTH
-from practice import SHORT, answers, enough, fit, pictures, start
-
 import lightconv
 import lightconv.nn as nn
+import matplotlib.pyplot as plt
+import torch
 from lightconv.data import MNISTData
 from lightconv.surgery import count
 from lightconv.tasks import MNISTClassifier
+
+from drawing import WIDTH
+from practice import SHORT, answers, enough, fit, pictures, start
 
 start(seed=1)
 data = pictures(MNISTData, fraction=enough(1.0, short=0.1))
@@ -64,9 +64,8 @@ classifier.network.eval()
 x = torch.zeros(1, 1, 28, 28)
 for layer in classifier.network:
     x = layer(x)
-    print(
-        f"{type(layer).__name__:18}{tuple(x.shape)!s:17}{sum(p.numel() for p in layer.parameters()):7,} parameters"
-    )
+    parameters = sum(p.numel() for p in layer.parameters())
+    print(f"{type(layer).__name__:18}{tuple(x.shape)!s:17}{parameters:7,} parameters")
 classifier.network.train()
 
 # %% [markdown]
@@ -80,9 +79,8 @@ rows = fit(classifier, data, epochs)
 chances = answers(classifier, test_x).softmax(1)
 guesses = chances.argmax(1)
 right = guesses == test_y
-print(
-    f"{epochs} epochs; of the test pictures {100 * right.float().mean():.1f} % are right, {int((~right).sum())} wrong"
-)
+print(f"{epochs} epochs: {100 * right.float().mean():.1f} % of the test pictures right")
+print(f"{int((~right).sum())} are wrong")
 assert right.float().mean() > 0.85
 
 # %% [markdown]
@@ -152,9 +150,8 @@ plt.show()
 light = MNISTClassifier(network="light")
 fit(light, data, epochs=1 if data.variant == "mnist" else enough(10, short=3))
 accuracy = float((answers(light, test_x).argmax(1) == test_y).float().mean())
-print(
-    f"“light”, {sum(p.numel() for p in light.network.parameters()):,} parameters: {100 * accuracy:.1f} %"
-)
+parameters = sum(p.numel() for p in light.network.parameters())
+print(f"“light”, {parameters:,} parameters: {100 * accuracy:.1f} %")
 
 fused = lightconv.fuse(light.network, digit)
 with torch.inference_mode():

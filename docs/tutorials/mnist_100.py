@@ -29,13 +29,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from drawing import FAINT, INK, ORANGE, WIDTH
-from practice import answers, enough, fit, pictures, start
-
 from lightconv.data import MNIST100Data
 from lightconv.deploy import export_onnx
 from lightconv.deploy.runtime import Classifier
 from lightconv.tasks import MNIST100Classifier
+
+from drawing import FAINT, INK, ORANGE, WIDTH
+from practice import answers, enough, fit, pictures, start
 
 start(seed=1)
 data = pictures(
@@ -120,11 +120,11 @@ assert scores["AdamW, one cycle"] > max(0.7, scores["SGD, as in notebook 10.5"])
 # %%
 guesses = answers(classifier, test_x).argmax(1)
 left, right = (guesses // 10 == test_y // 10), (guesses % 10 == test_y % 10)
-shares = [float(ok.float().mean()) for ok in (left, right, left & right)]
-print(
-    f"left {100 * shares[0]:.1f} %, right {100 * shares[1]:.1f} %, product {100 * shares[0] * shares[1]:.1f} %, "
-    f"both {100 * shares[2]:.1f} %"
-)
+shares = {"left": left, "right": right, "both": left & right}
+shares = {name: float(ok.float().mean()) for name, ok in shares.items()}
+product = shares["left"] * shares["right"]
+print(", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items()))
+print(f"left times right: {100 * product:.1f} %")
 
 figure, grid = plt.subplots(1, 2, figsize=(WIDTH, 2))
 for axes, ok, digit, side in zip(
@@ -160,9 +160,7 @@ for _ in range(50):
     began = time.perf_counter()
     model.predict(one)
     times.append(1000 * (time.perf_counter() - began))
-print(
-    f"{(folder / 'mnist100.onnx').stat().st_size:,} bytes; one picture in {np.median(times):.2f} ms on one thread"
-)
+print(f"one picture in {np.median(times):.2f} ms, on one thread")
 
 figure, grid = plt.subplots(2, 6, figsize=(WIDTH, 2.2))
 for axes, picture, label, chance in zip(grid.flat, some, labels, chances, strict=False):

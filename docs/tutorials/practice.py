@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Trainer, seed_everything
-from sklearn.datasets import load_sample_image
-from torch import Tensor
-
 from lightconv.data import InMemoryData, MNIST100Data, MNISTData
 from lightconv.errors import UsageError
 from lightconv.tasks import Classifier
 from lightconv.training.callbacks.history import History
 from lightconv.training.quiet import quiet
+from lightning.pytorch import Trainer, seed_everything
+from sklearn.datasets import load_sample_image
+from torch import Tensor
 
 SHORT = os.environ.get("LIGHTCONV_TUTORIALS") == "short"
 
