@@ -14,9 +14,17 @@ author = "The lightconv developers"
 copyright = f"2026, {author}"
 version = release = installed_version("lightconv")
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "mathematics", "prose"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "inside",
+    "mathematics",
+    "prose",
+]
 exclude_patterns = ["*.py", "extensions", "tutorials/drawing.py", "tutorials/practice.py", "**/__pycache__"]
-suppress_warnings = ["config.cache"]
+suppress_warnings = ["config.cache", "toc.empty_glob"]
 
 # --- pages ----------------------------------------------------------------------------------------------------------
 
