@@ -14,17 +14,10 @@ author = "The lightconv developers"
 copyright = f"2026, {author}"
 version = release = installed_version("lightconv")
 
-extensions = [
-    "myst_nb",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
-    "inside",
-    "mathematics",
-    "prose",
-]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions += ["inside", "mathematics", "prose"]  # our own
 exclude_patterns = ["*.py", "extensions", "tutorials/drawing.py", "tutorials/practice.py", "**/__pycache__"]
-suppress_warnings = ["config.cache", "toc.empty_glob"]
+suppress_warnings = ["config.cache", "ref.python"]  # two classes are called Classifier
 
 # --- pages ----------------------------------------------------------------------------------------------------------
 

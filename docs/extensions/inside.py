@@ -12,13 +12,26 @@ import lightconv
 
 DOCUMENTED = re.compile(r"^\.\. automodule:: (\S+)", re.MULTILINE)
 
+ENTRY = """
+.. rubric:: {name}
+
+.. automodule:: {name}
+   :no-members:
+   :no-index:
+"""
+
 
 def modules(pages: Path) -> list[str]:
     """Modules of the package that the pages do not name; programs and private ones are left out."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages.glob("*.md"))
-    found = [module.name for module in pkgutil.walk_packages(lightconv.__path__, "lightconv.")]
     named = set(DOCUMENTED.findall(text))
-    return [name for name in found if name not in named and not re.search(r"\._|\.build$", name)]
+    found = pkgutil.walk_packages(lightconv.__path__, "lightconv.")
+    return [module.name for module in found if module.name not in named and _written(module)]
+
+
+def _written(module: pkgutil.ModuleInfo) -> bool:
+    """Whether it is Python to be read: neither the compiled library nor the program that compiles it."""
+    return module.name not in ("lightconv.kernels.native", "lightconv.kernels.build")
 
 
 class ModulesInside(SphinxDirective):
@@ -27,7 +40,7 @@ class ModulesInside(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Their docstrings under their names."""
         names = modules(Path(self.env.doc2path(self.env.docname)).parent)
-        return self.parse_text_to_nodes("\n".join(f".. automodule:: {name}\n   :no-members:\n" for name in names))
+        return self.parse_text_to_nodes("\n".join(ENTRY.format(name=name) for name in names))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
