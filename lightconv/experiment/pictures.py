@@ -3,7 +3,7 @@
 import io
 import statistics
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from torch import Tensor
 
 from lightconv.experiment.rows import Row, means
 from lightconv.style import COLOURS, INK, NORMAL, QUIET, SMALL, dress
 
 _WIDTH = 10.0
-_ACCURACIES = (0, 50, 70, 80, 90, 95, 97, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99)
+_ACCURACIES = (0, 20, 40, 60, 80, 90, 95, 97, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99)
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#f6d9c6", "#d9601a", "#7a2d06"])
 
 
@@ -47,7 +47,8 @@ def curves(rows: Sequence[Row]) -> bytes:
                 title = str(level) if metric == "loss" else ""
             dress(axes, title, "epoch" if metric == "accuracy" or len(levels) == 1 else "")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-            axes.set_ylim(0, None)
+    for axes in grid.ravel():
+        axes.set_ylim(bottom=0)
     if len(levels) > 1:
         grid[0, 0].set_ylabel("loss", color=QUIET, fontsize=SMALL)
         grid[1, 0].set_ylabel("accuracy, %", color=QUIET, fontsize=SMALL)
@@ -91,7 +92,7 @@ def sweep(rows: Sequence[Row]) -> bytes:
         axes.annotate(
             name, (x_end, y_text), (7, 0), textcoords="offset points", color=colour, fontsize=NORMAL, va="center"
         )
-    axes.margins(x=0.04)
+    axes.set_xlim(counts[0] / 1.15, counts[-1] * (counts[-1] / counts[0]) ** 0.2 * 1.1)
     return _png(figure)
 
 
@@ -116,6 +117,8 @@ def dots(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) -> 
     axes.set_yticks(range(len(rows)), [row.name for row in rows], color=INK)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(len(rows) - 0.4, -0.9 if references else -0.6)
+    if axes.get_xlim()[0] < 30:
+        axes.set_xlim(left=0)
     axes.grid(axis="y", visible=False)
     return _png(figure)
 
@@ -164,13 +167,16 @@ def scatter(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) 
     axes.margins(x=0.16, y=0.14)
     axes.invert_yaxis()
     _label_places(axes, 0.8 * 72 * figure.get_figheight(), labels)
+    counts = sorted({row.parameters for row in rows})
+    few = len(counts) <= 4 and all(b > 1.5 * a for a, b in pairwise(counts))
+    axes.xaxis.set_major_locator(FixedLocator(counts) if few else LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     low, high = sorted(axes.get_ylim())
     ticks = [100.0 - accuracy for accuracy in _ACCURACIES if low <= 100.0 - accuracy <= high]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     return _png(figure)
 
 
@@ -201,13 +207,13 @@ def confusion(counts: Mapping[str, Sequence[Sequence[int]]]) -> bytes:
 
 
 def mistakes(found: Sequence[Mapping[str, Any]], samples: Tensor, class_names: Sequence[str]) -> bytes:
-    """The samples that were misread with the greatest confidence: what they are, what was said, how sure."""
+    """The samples that were misread with the greatest confidence: what they are → what was said, and how sure."""
     columns = 8 if samples.shape[-1] <= 56 else 4
     count = -(-len(found) // columns)
     signals = samples.dim() == 3
     ratio = 0.6 if signals else samples.shape[2] / samples.shape[3]
     width = _WIDTH / columns
-    figure = _figure(_WIDTH, count * (width * ratio + 0.42))
+    figure = _figure(_WIDTH, count * (width * ratio + 0.3))
     grid = figure.subplots(count, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
@@ -217,7 +223,7 @@ def mistakes(found: Sequence[Mapping[str, Any]], samples: Tensor, class_names: S
         else:
             axes.imshow(sample[0].numpy(), cmap="gray_r", vmin=0, vmax=255)
         right, said = class_names[mistake["label"]], class_names[mistake["said"]]
-        title = f"{right}  read as  {said}   {100 * mistake['probability']:.0f} %"
+        title = f"{right} → {said}   {100 * mistake['probability']:.0f} %"
         axes.set_title(title, fontsize=SMALL, color=INK, pad=3)
     return _png(figure)
 
