@@ -68,6 +68,23 @@ class Patterns(nn.Module):
         return (parts * self.weight.unsqueeze(2)).sum((2, 4))
 
 
+class Cut(nn.Module):
+    """A network of one digit, applied to both halves of a picture: (N, 1, H, 2 W) to (N, C, 2).
+
+    Args:
+        network: maps (N, 1, H, W) to (N, C, 1).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of both halves."""
+        halves = x.unflatten(3, (2, -1)).movedim(3, 1).flatten(0, 1)
+        return self.network(halves).unflatten(0, (-1, 2)).squeeze(3).transpose(1, 2)
+
+
 class TensAndUnits(nn.Module):
     """Logits of the numbers 00 to 99, each the sum of its two digits': (N, C, 2) to (N, 100).
 

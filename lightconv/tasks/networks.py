@@ -8,6 +8,7 @@ import lightconv.nn as nn
 from lightconv.tasks.blocks import (
     ConvNormPoolReLU,
     ConvNormReLU,
+    Cut,
     DigitByDigit,
     GlobalMax,
     Patterns,
@@ -158,7 +159,7 @@ HEADS: dict[Head, Callable[[int], nn.Module]] = {
 
 
 def mnist100_compact(
-    half: Sequence[int], quarter: Sequence[int], head: Head = "digit_by_digit", **options: int
+    half: Sequence[int], quarter: Sequence[int], head: Head = "digit_by_digit", cut: bool = False, **options: int
 ) -> nn.Sequential:
     """Features and one of three heads.
 
@@ -167,9 +168,11 @@ def mnist100_compact(
         quarter: as in :func:`compact`.
         head: ``"plain"``, a hundred logits of all features; ``"tens_and_units"``, twenty of all features;
             ``"digit_by_digit"``, ten of each digit's features by one linear layer.
+        cut: whether the picture is cut in the middle first, and one network of a digit sees both halves.
         **options: as in :func:`compact`.
     """
-    return nn.Sequential(compact(half, quarter, **options), HEADS[head]((*half, *quarter)[-1]))
+    features = compact(half, quarter, **options)
+    return nn.Sequential(Cut(features) if cut else features, HEADS[head]((*half, *quarter)[-1]))
 
 
 def mnist_light(**options: Any) -> nn.Sequential:

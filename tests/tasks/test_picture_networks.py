@@ -123,6 +123,32 @@ def test_variations_of_the_notebook_s_network():
     assert linear.weight.abs().max() <= (1 / 50) ** 0.5
 
 
+def test_a_cut_picture_is_two_digits():
+    network = networks.mnist100_tiny(cut=True).eval()
+    x = torch.randn(3, 1, 28, 56)
+    features = network[0].network
+    with torch.no_grad():
+        expected = torch.cat([features(x[..., :28]), features(x[..., 28:])], dim=2)
+        assert torch.allclose(network[0](x), expected, atol=1e-5)
+        x[..., 28:] = 0
+        assert torch.allclose(network[0](x)[..., 0], expected[..., 0], atol=1e-5), "the left half alone decides"
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ({"half": [2, 4], "quarter": [], "kernel_size": 3, "pool": 7}, 176),
+        ({"cut": True}, 9_402),
+        ({"quarter": [16], "head": "plain"}, 9_220),
+        ({"quarter": [16], "head": "tens_and_units"}, 6_580),
+    ],
+)
+def test_variations_of_ours(options: dict, parameters: int):
+    classifier = MNIST100Classifier("tiny", network_options=options)
+    assert sum(parameter.numel() for parameter in classifier.parameters()) == parameters
+    assert classifier(torch.randn(2, 1, 28, 56)).shape == (2, 100)
+
+
 def test_digit_by_digit_reads_both_alike():
     head, x = DigitByDigit(5), torch.randn(3, 5, 2)
     tens, units = head.linear(x[..., 0]).softmax(1), head.linear(x[..., 1]).softmax(1)
