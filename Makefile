@@ -7,7 +7,7 @@ STAMP := $(VENV)/.current
 DOCS := $(VENV)/.docs
 RUN := runs/mnist1d-light
 
-.PHONY: setup train test test-long lint bench docs notebooks clean
+.PHONY: setup train test test-long fuzz lint bench docs notebooks clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -34,6 +34,10 @@ test: $(STAMP)  ## Run all tests in their short form (and every example in the d
 test-long: $(STAMP)  ## Run the same properties with many cases
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
+SECONDS := 600
+fuzz: $(STAMP)  ## Fuzz readers, kernels and operators for SECONDS=600; failures are kept in .fuzz
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
+
 lint: $(STAMP)  ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -59,5 +63,5 @@ bench: $(STAMP)  ## Time our layers beside torch.nn's: tables and a plot (QUICK=
 	@$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 
 clean:  ## Remove what set-up, training and tests have made
-	rm -rf $(VENV) build dist *.egg-info runs .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	rm -rf $(VENV) build dist *.egg-info runs .pytest_cache .hypothesis .ruff_cache .mypy_cache .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

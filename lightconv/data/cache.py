@@ -2,18 +2,21 @@
 
 import hashlib
 import logging
-import zipfile
-import zlib
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from lightconv.data.idx import Damaged
+from lightconv.data.npz import read_npz
 from lightconv.files import Unwritable, beside, make_folder
 
 Arrays = Mapping[str, np.ndarray]
 Layout = Mapping[str, tuple[tuple[int, ...], str]]
 
+# of the checksum and of all arrays' headers
+_DIGEST_BYTES = 1 << 16
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +39,7 @@ def cached(path: Path, layout: Layout, make: Callable[[], Arrays], required: boo
     if path.exists():
         try:
             return _read(path, layout)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, Damaged) as error:
             _log.warning("The cached data in %s are damaged (%s); generating them again.", path, _first_line(error))
     elif required:
         make_folder(path.parent)  # so that a folder that cannot be written is noticed before the work is done
@@ -61,14 +64,14 @@ def digest(arrays: Arrays) -> str:
 
 
 def _read(path: Path, layout: Layout) -> Arrays:
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in layout}
-        stored = str(file["sha256"])
+    sizes = (math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in layout.values())
+    arrays = read_npz(path, [*layout, "sha256"], sum(sizes) + _DIGEST_BYTES)
+    stored = str(arrays.pop("sha256"))
     for name, (shape, dtype) in layout.items():
         if (arrays[name].shape, arrays[name].dtype.name) != (shape, dtype):
-            raise ValueError(f"`{name}` is {arrays[name].dtype.name} {arrays[name].shape}, not {dtype} {shape}")
+            raise Damaged(f"`{name}` is {arrays[name].dtype.name} {arrays[name].shape}, not {dtype} {shape}")
     if digest(arrays) != stored:
-        raise ValueError("the checksum differs")
+        raise Damaged("the checksum differs")
     return arrays
 
 

@@ -1,7 +1,9 @@
 """Reading the published pickle of MNIST-1D without running what else a pickle may hold."""
 
+import io
 import math
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +30,22 @@ def read_frozen(path: Path, limit: int = 1 << 28) -> Any:
     """
     if (size := path.stat().st_size) > limit:
         raise Damaged(f"it has {size:,} bytes, more than the {limit:,} that are allowed")
-    with path.open("rb") as file:
-        try:
-            return _arrays(_Unpickler(file).load())
-        except Damaged:
-            raise
-        except Exception as error:
-            # A broken pickle is a broken program: there are as many exceptions as instructions.
-            raise Damaged(f"it is not a pickle of arrays ({type(error).__name__}: {error})") from error
+    content = path.read_bytes()
+    try:
+        _check_numbers(content)
+        return _arrays(_Unpickler(io.BytesIO(content)).load())
+    except Damaged:
+        raise
+    except Exception as error:
+        # A broken pickle is a broken program: there are as many exceptions as instructions.
+        raise Damaged(f"it is not a pickle of arrays ({type(error).__name__}: {error})") from error
+
+
+def _check_numbers(content: bytes) -> None:
+    # The unpickler makes room for as many objects as the largest number that one is remembered by.
+    for count, (instruction, number, _) in enumerate(pickletools.genops(content)):
+        if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > count:
+            raise Damaged(f"it remembers an object by the number {number:,}, after {count} instructions")
 
 
 class _DType:

@@ -1,5 +1,6 @@
 """Reading .npz files of unknown origin: no pickle, no surprise in size."""
 
+import errno
 import math
 import tokenize
 import zipfile
@@ -38,8 +39,12 @@ def read_npz(path: Path, names: Sequence[str], limit: int) -> dict[str, np.ndarr
             if (size := sum(info.file_size for info in wanted.values())) > limit:
                 raise Damaged(f"it unpacks to {size:,} bytes, more than the {limit:,} that are allowed")
             return {name: _read(file, info, name) for name, info in wanted.items()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
         raise Damaged(f"it cannot be unpacked: {error or 'it is cut short'}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise Damaged("it places an array before its beginning") from error
 
 
 def _read(file: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> np.ndarray:
@@ -49,8 +54,9 @@ def _read(file: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> np.ndarray
             if version not in _HEADERS:
                 raise ValueError(f"version {version} of the format")
             shape, transposed, dtype = _HEADERS[version](member)
-        except (ValueError, SyntaxError, tokenize.TokenError, TypeError) as error:
-            raise Damaged(f"the header of `{name}` is wrong ({str(error).splitlines()[0]})") from error
+        except (ValueError, SyntaxError, tokenize.TokenError, TypeError, RecursionError, MemoryError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise Damaged(f"the header of `{name}` is wrong ({reason})") from error
         if dtype.hasobject:
             raise Damaged(f"`{name}` is an array of Python objects")
         size = math.prod(shape) * dtype.itemsize

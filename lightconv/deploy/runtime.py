@@ -11,6 +11,8 @@ This file imports nothing of the package, so that it can be copied to a machine 
 import json
 import os
 import re
+import struct
+import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +28,11 @@ PICTURE_FILES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".web
 
 NOWHERE = os.path.join(os.devnull, "nowhere")
 
+# what NumPy and Pillow raise for damaged files
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, MemoryError),
+    *(RecursionError, struct.error, tokenize.TokenError),
+)
 _NUMPY_TYPES: dict[str, np.dtype[Any]] = {"tensor(float)": np.dtype(np.float32), "tensor(uint8)": np.dtype(np.uint8)}
 
 
@@ -212,7 +219,7 @@ class Classifier:
                 yield str(path), 0, picture[None], note
         except InputError:
             raise
-        except (OSError, ValueError, EOFError) as error:
+        except _UNREADABLE as error:
             raise InputError(f"Expected a readable file, but {path} is not: {_reason(error)}.") from error
 
     def _array(self, array: np.ndarray, source: str) -> Iterator[tuple[str, int, np.ndarray, str]]:

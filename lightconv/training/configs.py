@@ -48,7 +48,7 @@ def check_config(path: Path, sections: Collection[str], options: Collection[str]
     """
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise UsageError(f"Expected a configuration in YAML, but {str(path)!r} cannot be read{line}.") from error
