@@ -4,14 +4,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["lightconv", "zipfile", "yaml"]):
-    from readers import READERS
-
 
 def main() -> None:
     """Begin from the reader's own files and fuzz."""
+    import atheris
+
+    with atheris.instrument_imports(include=["lightconv", "zipfile", "yaml"]):
+        from readers import READERS
+
     name, corpus, *options = sys.argv[1:]
     reader = READERS[name]
     for number, seed in enumerate(reader.seeds()):
