@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -70,20 +71,38 @@ def publish_pair(file: Staged, description: Staged) -> None:
     """Publish a file and the file that describes it, so that they never disagree, not even after a crash.
 
     The old description goes first and the new one comes last: between the two, a crash leaves a file without
-    a description.
+    a description. Of several that publish to one folder at once, each waits for its turn.
     """
-    old = description.path.read_bytes() if description.path.exists() else None
+    with _alone(file.path.parent):
+        old = description.path.read_bytes() if description.path.exists() else None
+        try:
+            description.path.unlink(missing_ok=True)
+            _flush_folder(description.path.parent)
+            file.publish()
+        except BaseException:
+            if old is not None:
+                with Staged(description.path) as restored:
+                    restored.write(old)
+                    restored.publish()
+            raise
+        description.publish()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, where the system has such locks."""
     try:
-        description.path.unlink(missing_ok=True)
-        _flush_folder(description.path.parent)
-        file.publish()
-    except BaseException:
-        if old is not None:
-            with Staged(description.path) as restored:
-                restored.write(old)
-                restored.publish()
-        raise
-    description.publish()
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network drives know no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _flush_folder(folder: Path) -> None:

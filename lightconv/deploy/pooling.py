@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lightconv.deploy.files import ExportError
-from lightconv.deploy.translation import constant, multiply, spatial, translates
+from lightconv.deploy.translation import constant, multiply, spatial, translates, vector
 from lightconv.functional.adaptive_pooling import bins
 
 
@@ -203,7 +203,7 @@ def max_unpool(op: Any, input: Any, indices: Any, output_size: Any) -> Any:
     sizes = spatial(input)
     lead = op.Shape(input, start=0, end=2)
     fixed = all(isinstance(m, int) for m in output_size)
-    plane = _vector(op, output_size)
+    plane = vector(op, output_size)
     places = math.prod(output_size) if fixed else op.ReduceProd(plane, keepdims=0)
     first = op.Mul(op.Range(0, op.ReduceProd(lead, keepdims=0), 1), places)
     ones = constant(op, np.ones(len(output_size), np.int64))
@@ -242,12 +242,3 @@ def _unpooling(n: int, m: int) -> tuple[int, int, int]:
         return n - m + 1, 1, n - m
     step = max(1, (m - 1) // (n - 1)) if n > 1 else 1
     return m - (n - 1) * step, step, 0
-
-
-def _vector(op: Any, sizes: Any) -> Any:
-    """Sizes, numbers or graph values, as one graph value."""
-    if _fixed((), sizes):
-        return constant(op, np.asarray(sizes, np.int64))
-    return op.Concat(
-        *(constant(op, np.asarray([n])) if isinstance(n, int) else op.Reshape(n, [-1]) for n in sizes), axis=0
-    )

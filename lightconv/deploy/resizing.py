@@ -3,6 +3,7 @@
 What Resize does not cover was found by comparing onnxruntime with torch over thousands of cases: `antialias`
 with `align_corners`, `antialias` to a width of 1, a scale factor that does not change the size, places that
 float32 rounds to the other side of a whole number, sizes that it rounds down to one less, and the Lanczos kernel.
+Where sizes are open, what would differ at some of them is computed otherwise, or refused.
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,11 @@ import numpy as np
 import torch
 
 from lightconv.deploy.files import ExportError
-from lightconv.deploy.translation import channels, constant, multiply, spatial, translates
+from lightconv.deploy.translation import channels, constant, multiply, spatial, translates, vector
 from lightconv.functional.bands import Band
 from lightconv.functional.resampling import axis_bands
+
+_PICKS = ("nearest", "nearest-exact")
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
@@ -32,7 +35,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 @translates
 def resize(op: Any, input: Any, size: Any, scales: Any, mode: Any, align_corners: Any, antialias: Any) -> Any:
     """Resize if that means the same, and sizes are open or onnxruntime agrees."""
-    picks = mode in ("nearest", "nearest-exact")
+    picks = mode in _PICKS
     if not picks and not input.dtype.is_floating_point():
         raise ExportError(f"Expected floating input for resampling in mode {mode!r}; convert it with .float() first.")
     sizes = spatial(input)
@@ -45,9 +48,7 @@ def resize(op: Any, input: Any, size: Any, scales: Any, mode: Any, align_corners
         if mode == "cubic":
             options["cubic_coeff_a"] = -0.5
     if not fixed:
-        if mode == "lanczos" or (antialias and align_corners):
-            raise ExportError(f"Expected fixed sizes for resampling in mode {mode!r} with these options.")
-        return _resize(op, input, size, scales, options)
+        return _resize_open(op, input, size, scales, mode, align_corners, antialias, options)
     assert sizes is not None
     if align_corners:
         scales = None  # where the corners are decides alone
@@ -64,6 +65,61 @@ def resize(op: Any, input: Any, size: Any, scales: Any, mode: Any, align_corners
     if not plain or mode == "lanczos" or (antialias and (align_corners or size[-1] == 1)):
         return multiply(op, input, [_matrix(taps) for taps in bands])
     return _resize(op, input, size, scales, options)
+
+
+def _resize_open(
+    op: Any, input: Any, size: Any, scales: Any, mode: Any, align_corners: Any, antialias: Any, options: dict[str, Any]
+) -> Any:
+    """Resize where sizes are open, unless it would mean something else at some of them."""
+    if mode == "lanczos" or (antialias and (align_corners or (scales is None and 1 in size))):
+        raise ExportError(f"Expected fixed sizes for resampling in mode {mode!r} with these options.")
+    if align_corners:
+        whole = scales is not None and all(float(factor).is_integer() for factor in scales)
+        return _resize(op, input, size, scales if whole else None, options)
+    if scales is not None:
+        for n, factor in zip(tuple(input.shape)[2:], scales, strict=True):
+            if not _is_same(n if isinstance(n, int) else None, float(factor), mode, antialias):
+                raise ExportError(
+                    f"Expected fixed sizes for resampling in mode {mode!r} by {factor:g}, which onnxruntime rounds "
+                    "otherwise than torch at some sizes."
+                )
+        return _resize(op, input, size, scales, options)
+    if mode not in _PICKS:
+        return _resize(op, input, size, None, options)
+    for axis, out in enumerate(size, 2):
+        input = _pick(op, input, axis, out, mode)
+    return input
+
+
+def _is_same(size: int | None, factor: float, mode: str, antialias: bool) -> bool:
+    """Whether Resize by a factor means what it means in torch: sizes, and in the modes that pick which elements."""
+    sizes = np.arange(2, 4097) if size is None else np.asarray([size])
+    out = (sizes * factor).astype(np.int64)
+    if not np.array_equal(out, (sizes.astype(np.float32) * np.float32(factor)).astype(np.int64)):
+        return False
+    if (factor != 1 and np.any(out == sizes)) or (antialias and np.any(out == 1)):
+        return False
+    if mode not in _PICKS:
+        return True
+    for n, m in zip(sizes.tolist(), out.tolist(), strict=True):
+        if m == 0 or (n > 128 and n % 1000):  # torch's shortcuts are for less than 128 elements
+            continue
+        (picked, _) = axis_bands(torch.empty(0), (n, n), (m, m), (factor, factor), mode, False, False, False)
+        index = np.arange(m) if picked is None else picked.index[:, 0]
+        if not np.array_equal(index, _picked(n, m, factor, mode)):
+            return False
+    return True
+
+
+def _pick(op: Any, x: Any, axis: int, out: Any, mode: str) -> Any:
+    """Gather with torch's own arithmetic: Resize divides where torch multiplies, and picks others at some sizes."""
+    size, float32 = op.Cast(op.Shape(x, start=axis, end=axis + 1), to=1), 1
+    count = op.Cast(out, to=7) if not isinstance(out, int) else out
+    places = op.Cast(op.Range(0, count, 1), to=float32)
+    if mode == "nearest-exact":
+        places = op.Add(places, 0.5)
+    index = op.Floor(op.Mul(places, op.Div(size, op.Cast(vector(op, [out]), to=float32))))
+    return op.Gather(x, op.Cast(op.Min(index, op.Sub(size, 1.0)), to=7), axis=axis)
 
 
 def _is_plain(size: int, out: int, factor: float) -> bool:
@@ -95,7 +151,7 @@ def _resize(op: Any, input: Any, size: Any, scales: Sequence[float] | None, opti
     if scales is None:
         scales = _exact_scales(spatial(input), size)
     if scales is None:
-        return op.Resize(input, None, None, size, axes=list(range(2, len(input.shape))), **options)
+        return op.Resize(input, None, None, vector(op, size), axes=list(range(2, len(input.shape))), **options)
     return op.Resize(input, None, constant(op, np.asarray([1, 1, *scales], np.float32)), **options)
 
 

@@ -466,7 +466,7 @@ def _brightness(picture: np.ndarray) -> np.ndarray:
     if picture.ndim == 2:
         return picture
     colours = picture[..., :3]
-    gray = colours @ np.float32([0.299, 0.587, 0.114])
+    gray = colours @ np.array([0.299, 0.587, 0.114], np.float32)
     if picture.shape[-1] == 4 and picture[..., 3].min() < 255:
         opaque = picture[..., 3] / 255
         light = float((gray * opaque).sum()) >= 128 * max(float(opaque.sum()), 1.0)

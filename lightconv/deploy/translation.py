@@ -15,7 +15,7 @@ import torch
 
 from lightconv.deploy.files import ExportError
 
-__all__ = ["ONNX", "channels", "constant", "multiply", "spatial", "table", "translates"]
+__all__ = ["ONNX", "channels", "constant", "multiply", "spatial", "table", "translates", "vector"]
 
 ONNX: dict[str, Callable[..., Any]] = {}
 
@@ -66,6 +66,14 @@ def constant(op: Any, array: np.ndarray, like: Any = None) -> Any:
     from onnxscript import ir
 
     return op.Constant(value=ir.tensor(array if like is None else array.astype(like.dtype.numpy())))
+
+
+def vector(op: Any, sizes: Sequence[Any]) -> Any:
+    """Sizes, numbers or graph values, as one graph value."""
+    if all(isinstance(n, int) for n in sizes):
+        return constant(op, np.asarray(sizes, np.int64))
+    parts = [constant(op, np.asarray([n])) if isinstance(n, int) else op.Reshape(n, [-1]) for n in sizes]
+    return parts[0] if len(parts) == 1 else op.Concat(*parts, axis=0)
 
 
 def multiply(op: Any, x: Any, matrices: Sequence[np.ndarray | None]) -> Any:

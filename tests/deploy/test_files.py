@@ -1,6 +1,8 @@
 """Files appear whole or not at all."""
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,30 @@ def test_after_a_crash_model_and_card_never_disagree(
         assert card.read_text() == model.read_text()
     if steps <= crash_at:
         assert (model.read_text(), card.read_text()) == ("new", "new")
+
+
+def test_of_many_that_publish_at_once_one_wins_with_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, card = tmp_path / "net.onnx", tmp_path / "net.json"
+    monkeypatch.setattr(files, "_flush_folder", lambda folder: time.sleep(0.001))
+    disagreed = []
+
+    def work(number: int) -> None:
+        for turn in range(5):
+            with Staged(model) as file, Staged(card) as description:
+                file.write(f"{number}, {turn}".encode())
+                description.write(f"{number}, {turn}".encode())
+                publish_pair(file, description)
+                with files._alone(tmp_path):
+                    if model.read_text() != card.read_text():
+                        disagreed.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not disagreed
+    assert sorted(os.listdir(tmp_path)) == ["net.json", "net.onnx"]
 
 
 def test_the_old_card_stays_if_the_model_cannot_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
