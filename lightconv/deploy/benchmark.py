@@ -1,5 +1,6 @@
 """How fast a model is: in onnxruntime, and as the same network in PyTorch."""
 
+import json
 import os
 import statistics
 import time
@@ -86,8 +87,8 @@ def _networks(classifier: Classifier) -> dict[str, torch.nn.Module]:
     network = classifier.metadata.get("network", "")
     if task is None or network not in task.networks:
         return {}
-    ours = task(network=network).eval()
-    theirs = task(network=network).eval()
+    options = json.loads(classifier.metadata.get("recipe", "{}")).get("network_options")
+    ours, theirs = (task(network, network_options=options).eval() for _ in range(2))
     theirs.network = in_torch(theirs.network)
     return {"PyTorch, lightconv.nn": Deployed(ours), "PyTorch, torch.nn": Deployed(theirs)}
 
