@@ -25,6 +25,7 @@ BACKENDS = ("auto", "definition", "native", "aten")
 
 _backend = "auto"
 _workspace = 32.0
+_rehearsing = False
 
 
 class _Setting:
@@ -118,6 +119,21 @@ def compiled(name: str, *args: Any) -> Any:
     return kernels.KERNELS[name](*args) if _backend == "auto" or _backend == "native" else None
 
 
+def rehearsing() -> Any:
+    """A block in which fake tensors take the same steps as real ones, so that their memory can be counted.
+
+    Elsewhere an operation on fake tensors is its result's shape and nothing more.
+    """
+    global _rehearsing
+    previous, _rehearsing = _rehearsing, True
+
+    def restore() -> None:
+        global _rehearsing
+        _rehearsing = previous
+
+    return _Setting(restore)
+
+
 def transforming() -> bool:
     """Whether tensors may be more than they seem: torch.func or vmap at work, or forward-mode AD."""
     return (
@@ -182,7 +198,9 @@ class Operation:
 
         def evaluate(*args: Any) -> Any:
             if args[0].is_meta or isinstance(args[0], FakeTensor):
-                return shape(*args)
+                if not _rehearsing or (_backend in ("auto", "native") and kernels.covers(name, args)):
+                    return shape(*args)
+                return aten(*args) if _backend == "aten" and aten is not None else compute(*args)
             if name in kernels.KERNELS:
                 result = compiled(name, *args)
                 if result is not None:

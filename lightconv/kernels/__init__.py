@@ -8,6 +8,9 @@ no kernel for a case, the definition runs. Results do not depend on the number o
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from lightconv.kernels import averages, blocks, conv, pooling, resampling
 from lightconv.kernels.library import functions
 
@@ -33,3 +36,16 @@ KERNELS: dict[str, Callable[..., Any]] = {
 def available() -> bool:
     """Whether there are compiled kernels that this CPU can run."""
     return bool(functions())
+
+
+def covers(name: str, args: tuple[Any, ...]) -> bool:
+    """Whether an operation has a kernel for tensors of this kind: float32 on the CPU.
+
+    A kernel may still decline a rare geometry.
+    """
+    tensors = [a for a in args if isinstance(a, Tensor)]
+    return (
+        name in KERNELS
+        and available()
+        and all(t.device.type == "cpu" and (t.dtype is torch.float32 or not t.is_floating_point()) for t in tensors)
+    )

@@ -28,6 +28,7 @@ from lightconv.training.callbacks.curves import CURVES
 from lightconv.training.callbacks.metrics_file import METRICS
 from lightconv.training.complaints import sentence
 from lightconv.training.configs import check_config, config_arguments
+from lightconv.training.memory import MemorySummary
 from lightconv.training.quiet import quiet
 from lightconv.training.run_folder import CONFIG, RunFolder
 
@@ -174,7 +175,7 @@ class TrainingCLI(LightningCLI):
         if options["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(Progress())
         if self.subcommand == "fit":
-            callbacks += [EpochSeed(), MetricsFile(path / METRICS), Curves(path / CURVES)]
+            callbacks += [EpochSeed(), MemorySummary(), MetricsFile(path / METRICS), Curves(path / CURVES)]
             if options["enable_checkpointing"] is not False:
                 self.checkpoints = BestAndLast(path)
                 callbacks.append(self.checkpoints)

@@ -42,7 +42,7 @@ class Progress(ProgressBar):
 
     def print(self, *args: Any, **kwargs: Any) -> None:
         """Print above the bar."""
-        self._console.print(*args)
+        self._console.print(*args, soft_wrap=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
