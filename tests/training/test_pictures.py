@@ -31,6 +31,11 @@ def test_configurations_parse(name: str, capsys: pytest.CaptureFixture[str]):
     parsed = yaml.safe_load(capsys.readouterr().out)
     for section in ("model", "data"):
         assert given[section]["init_args"].items() <= parsed[section]["init_args"].items()
+    for callback, found in zip(
+        given["trainer"].pop("callbacks", []), parsed["trainer"]["callbacks"] or [], strict=True
+    ):
+        assert found["class_path"].endswith(f".{callback['class_path']}")
+        assert callback["init_args"].items() <= found["init_args"].items()
     assert given["trainer"].items() <= parsed["trainer"].items()
 
 
