@@ -136,14 +136,13 @@ def parts(trainer: Trainer, batch: Any, size: int) -> Any:
 def smaller(count: int, size: int) -> int:
     """The next smaller size of micro-batches for ``count`` samples: a quarter more of them, or 0 after 1.
 
-    >>> smaller(100, 100), smaller(100, 50), smaller(100, 10), smaller(100, 1)
-    (50, 34, 9, 0)
+    >>> [smaller(100, size) for size in (100, 50, 10, 4, 1)]
+    [50, 34, 9, 3, 0]
     """
     runs = -(-count // size)
-    if runs >= count:
-        return 0
-    runs = min(count, runs + max(1, runs // 4))
-    return -(-count // runs)
+    largest = -(-count // runs)
+    more = runs + max(1, runs // 4)
+    return min(-(-count // more), largest - 1)
 
 
 def least(trainer: Trainer, size: int) -> int:
