@@ -174,3 +174,28 @@ def test_channels_last_is_kept(variant):
         y = F.conv2d(a, b)
         assert y.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(y, torch.conv2d(a, b))
+
+
+@pytest.mark.parametrize("outputs", [14, 32, 40, 70])
+@pytest.mark.parametrize("size", [(7, 7), (3, 14), (9, 20)])
+def test_small_pictures_with_many_channels(variant, outputs, size):
+    # output channels are the lanes here, in tiles of some places
+    groups = 2 if outputs < 40 else 1
+    options = {"padding": (2, 1), "stride": 1 + (outputs == 32), "groups": groups}
+    x, w, b = integers(3, 4 * groups, *size), integers(outputs * groups, 4, 3, 3, seed=1), integers(outputs * groups)
+    x[0, 0, 1, 1], x[1, 1, 2, 2] = torch.nan, torch.inf
+    y, expected = F.conv2d(x, w, b, **options), torch.nn.functional.conv2d(x, w, b, **options)
+    assert torch.equal(y.isnan(), expected.isnan())
+    assert torch.equal(y.nan_to_num(), expected.nan_to_num())
+    x = x.nan_to_num(1, 2)
+    g = integers(*y.shape, seed=2)
+    ours, theirs = (N.conv_transpose2d(g, w, **options) for N in (F, torch.nn.functional))
+    assert torch.equal(ours, theirs)
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(F.conv2d(x / 3, w, b, **options))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(result, results[0]) for result in results)

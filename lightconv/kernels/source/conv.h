@@ -1,7 +1,7 @@
 // Convolution and transposed convolution in up to three dimensions, as the general job of convolve.h.
 #pragma once
 
-#include "convolve.h"
+#include "channels.h"
 
 namespace {
 
@@ -47,12 +47,19 @@ void describe(const ConvGeometry& g, index_t* lists, Convolution& job) {
     job.threads = g.threads;
 }
 
+void run(const Convolution& job) {
+    if (channels_pay(job))
+        convolve_channels(job);
+    else
+        convolve(job);
+}
+
 void conv_forward(const ConvGeometry& g, const float* x, const float* w, const float* bias, float* y,
                   int8_t* places) {
     Convolution job;
     describe(g, scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2])), job);
     job.x = x, job.w = w, job.bias = bias, job.y = y, job.places = places;
-    convolve(job);
+    run(job);
 }
 
 void fill(const ConvGeometry& g, float* x, index_t channels, const index_t (&count)[3], const index_t (&stride)[5],
@@ -104,7 +111,7 @@ void conv_transposed(const ConvGeometry& g, const float* y, const float* w, cons
                 job.w_group = g.outputs * job.w_input;
                 job.threads = g.threads;
                 if (reached) {
-                    convolve(job);
+                    run(job);
                 } else {
                     fill(g, job.y, g.groups * g.inputs, job.out, job.y_stride, bias);
                 }
