@@ -6,6 +6,8 @@ import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from jupyter_client.connect import ConnectionFileMixin
+
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "extensions"))
 
@@ -40,6 +42,7 @@ nb_execution_cache_path = str(DOCS.parent / "build" / "executed" / _library())
 nb_execution_raise_on_error = True
 nb_execution_timeout = 900
 nb_merge_streams = True
+ConnectionFileMixin.transport.default_value = "ipc"  # sockets that other users cannot listen to
 
 # --- reference: from the docstrings ---------------------------------------------------------------------------------
 
