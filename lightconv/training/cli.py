@@ -94,7 +94,9 @@ class TrainingCLI(LightningCLI):
         known = _option_names(subparser)
         arguments, paths = config_arguments(arguments)
         for path in paths:
-            check_config(path, {"trainer"}, {name.partition(".")[0] for name in known} - {"trainer"})
+            foreign = check_config(path, {"trainer"}, {name.partition(".")[0] for name in known} - {"trainer"})
+            if foreign:
+                _say(f"{path} names classes from elsewhere, whose code will run: {', '.join(sorted(set(foreign)))}")
         try:
             self.config = parser.parse_args([command, *arguments])
         except ArgumentError as error:

@@ -1,13 +1,16 @@
 """Finding configurations, and checking what a parser would pass over in silence."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 import lightconv
 from lightconv.errors import UsageError
 from lightconv.training.complaints import nearest
+
+_FAMILIAR = ("lightconv", "lightning", "torch", "torchmetrics")
 
 
 def config_folder() -> Path:
@@ -35,13 +38,16 @@ def find_config(name: str) -> Path:
     raise UsageError(f"Expected `--config` to name a file or a shipped configuration, but got {name!r}{hint}")
 
 
-def check_config(path: Path, sections: Collection[str], options: Collection[str]) -> None:
+def check_config(path: Path, sections: Collection[str], options: Collection[str]) -> list[str]:
     """Make sure that a file is YAML, a mapping, and has only known keys on its first level.
 
     Args:
         path: of the file.
         sections: keys whose values are mappings.
         options: keys whose values are checked elsewhere.
+
+    Returns:
+        the classes it names that come neither with lightconv nor with what it is built on: their code will run.
 
     Raises:
         UsageError: if not.
@@ -62,6 +68,23 @@ def check_config(path: Path, sections: Collection[str], options: Collection[str]
             )
         if key in sections and not isinstance(value, dict):
             raise UsageError(f"Expected `{key}` in {str(path)!r} to hold keys and values, but got {value!r}.")
+    return [name for name in _class_paths(config) if "." in name and name.partition(".")[0] not in _FAMILIAR]
+
+
+def _class_paths(config: Any) -> Iterator[str]:
+    waiting, seen = [config], set()
+    while waiting:
+        thing = waiting.pop()
+        # YAML may say the same thing in many places, and within itself.
+        if id(thing) in seen or not isinstance(thing, dict | list):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, list):
+            waiting += thing
+            continue
+        waiting += thing.values()
+        if isinstance(name := thing.get("class_path"), str):
+            yield name
 
 
 def config_arguments(arguments: list[str]) -> tuple[list[str], list[Path]]:

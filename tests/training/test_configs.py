@@ -5,7 +5,7 @@ import yaml
 
 from lightconv.errors import UsageError
 from lightconv.training.complaints import sentence
-from lightconv.training.configs import config_arguments, config_folder, find_config
+from lightconv.training.configs import check_config, config_arguments, config_folder, find_config
 
 
 def test_a_bare_name_finds_a_shipped_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -50,3 +50,17 @@ def test_any_message_becomes_one_short_line(message: str):
     result = sentence(message)
     assert "\n" not in result
     assert len(result) <= 300
+
+
+def test_classes_from_elsewhere_are_named(tmp_path: Path):
+    path = tmp_path / "c.yaml"
+    path.write_text("""
+model: {class_path: MNIST1DClassifier}
+data: &data {class_path: lightconv.data.MNIST1DData, init_args: [*data]}
+trainer:
+  callbacks:
+  - class_path: elsewhere.Callback
+  - {class_path: lightning.pytorch.callbacks.Timer}
+  - &many [*data, *data]
+""")
+    assert check_config(path, {"trainer"}, {"model", "data"}) == ["elsewhere.Callback"]
