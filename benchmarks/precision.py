@@ -65,9 +65,7 @@ def errors(
                 totals[who] = []
                 continue
             worst = [
-                float(
-                    ((f.double() - e).abs() / s.abs().clamp_min(torch.finfo(dtype).tiny)).max() / torch.finfo(dtype).eps
-                )
+                float(((f.double() - e).abs() / s.abs().clamp_min(kind.tiny)).max() / kind.eps)
                 for f, e, s in zip(found, expected, scale, strict=True)
             ]
             totals[who] = [max(pair) for pair in zip(worst, totals.get(who, worst), strict=True)]
