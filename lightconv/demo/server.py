@@ -91,6 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "lightconv"
     sys_version = ""
     timeout = 60
+    wbufsize = -1  # head and body leave together: apart, the second waits for the first to be acknowledged
+    disable_nagle_algorithm = True
 
     def parse_request(self) -> bool:
         """Refuse strangers and unknown methods before anything else is looked at."""

@@ -13,6 +13,7 @@ const models = await fetchJSON("/models");
 if (models) start(models);
 
 function start(models) {
+  document.getElementById("drawing-help").open = matchMedia("(min-width: 861px)").matches;
   startNumber();
   startSignal();
   document.documentElement.dataset.ready = "";

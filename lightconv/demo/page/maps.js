@@ -1,7 +1,7 @@
 // Arrays of the network as pictures.
 import { GRAYS, RAMP } from "./colours.js";
 
-const [NARROWEST, WIDEST, GAP] = [240, 340, 26]; // pixels of a block's picture, and between two
+const [NARROWEST, WIDEST, GAP] = [240, 350, 26]; // pixels of a block's picture, and between two
 const SHAPELY = 1.25; // of a block's picture: width to height
 
 /** The picture that the network reads, white on black. */
@@ -60,7 +60,7 @@ export class Maps {
   #fit() {
     const all = this.place.clientWidth;
     const count = this.blocks?.length ?? 1;
-    const room = Math.min(all, WIDEST, Math.max(NARROWEST, (all - GAP * (count - 1)) / count));
+    const room = Math.min(all, WIDEST, Math.max(NARROWEST, (1.06 * (all - GAP * (count - 1))) / count));
     for (const { canvas } of this.blocks ?? []) {
       canvas.style.width = `${canvas.width * Math.max(1, Math.floor(room / canvas.width))}px`;
     }
