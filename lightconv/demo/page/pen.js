@@ -41,6 +41,7 @@ export class Pen {
 
   extend(points) {
     const stroke = this.strokes.at(-1);
+    if (!stroke) return; // cleared while it was being drawn
     for (const [x, y] of points) {
       const [lastX, lastY] = stroke.at(-1);
       if (Math.hypot(x - lastX, y - lastY) >= NEAR) stroke.push([x, y]);
@@ -90,7 +91,7 @@ export class Pen {
   }
 
   #move(event) {
-    if (event.pointerId !== this.#pointer || !this.strokes.length) return;
+    if (event.pointerId !== this.#pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     this.extend((events.length ? events : [event]).map((each) => this.#place(each)));
   }
