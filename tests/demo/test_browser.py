@@ -47,6 +47,7 @@ def visit(browser: "sync_api.Browser", server: Server) -> Iterator[Callable[...,
         options = {"reduced_motion": "reduce", **options}
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
         contexts.append(context)
+        context.set_default_timeout(120_000)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))

@@ -19,14 +19,14 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 def connection(server: Server) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     yield connection
     connection.close()
 
 
 def raw(server: Server, text: bytes) -> bytes:
     """Send bytes and return all that comes back."""
-    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=60) as sock:
         sock.sendall(text)
         return b"".join(iter(lambda: sock.recv(65536), b""))
 
@@ -208,7 +208,7 @@ def test_many_at_once_get_their_own_answers(server: Server, answers: Answers):
     names: dict[int, str] = {}
 
     def ask(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
         connection.request("POST", "/drawing", json.dumps(questions[number]), JSON)
         names[number] = json.load(connection.getresponse())["name"]
 
