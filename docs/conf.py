@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from jupyter_client.connect import ConnectionFileMixin
+from nbclient import NotebookClient
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "extensions"))
@@ -42,7 +42,7 @@ nb_execution_cache_path = str(DOCS.parent / "build" / "executed" / _library())
 nb_execution_raise_on_error = True
 nb_execution_timeout = 900
 nb_merge_streams = True
-ConnectionFileMixin.transport.default_value = "ipc"  # sockets that other users cannot listen to
+NotebookClient.startup_timeout = 600  # seconds, on a machine that has much else to do
 
 # --- reference: from the docstrings ---------------------------------------------------------------------------------
 
