@@ -43,6 +43,7 @@ def read_frozen(path: Path, limit: int = 1 << 28) -> Any:
 
 def _check_numbers(content: bytes) -> None:
     # The unpickler makes room for as many objects as the largest number that one is remembered by.
+    number: Any
     for count, (instruction, number, _) in enumerate(pickletools.genops(content)):
         if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > count:
             raise Damaged(f"it remembers an object by the number {number:,}, after {count} instructions")
