@@ -1,10 +1,13 @@
 """What a training step holds in memory: predicted, measured, and beside the same network in torch.nn.
 
     python benchmarks/memory.py [--batch 64 256] [--networks original light]
+    python benchmarks/memory.py --predict 4096 8192
 
 Each line is a step of a task's classifier on raw input, resize and metrics included, by SGD with momentum in float32.
 "Measured" is the largest number of bytes that PyTorch's allocator had handed out at once. "torch.nn" is the measured
 peak of the same classifier with torch's convolution, max-pooling and ReLU, one after the other.
+
+The second form predicts alone, for the report's network "original" and AdamW, and so for batches of any size.
 """
 
 import argparse
@@ -63,11 +66,26 @@ def line(task: type[Classifier], network: str, samples: int) -> str:
     return f"| {task.task:8} | {network:8} | {samples:5} | {mebibytes} | {theirs / ours:.2f} |"
 
 
+def predictions(samples: int) -> None:
+    for name, theirs in (("ours", False), ("torch.nn", True)):
+        classifier = MNIST100Classifier(network="original")
+        if theirs:
+            classifier.network = in_torch(classifier.network)
+        optimizer = make_optimizer("adamw", classifier.parameters(), 0.01, 0.9, 0.0)
+        peak = predict_peak(classifier, batch_of(MNIST100Classifier, samples), optimizer=optimizer)
+        print(f"{samples:,} pictures, {name}: {peak}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--networks", nargs="+")
+    parser.add_argument("--predict", type=int, nargs="+")
     options = parser.parse_args()
+    if options.predict:
+        for samples in options.predict:
+            predictions(samples)
+        return
     print("| task | network | batch | predicted MiB | measured MiB | torch.nn MiB | torch.nn / ours |")
     print("|---|---|---|---|---|---|---|")
     for task in TASKS:
