@@ -28,18 +28,16 @@ class Case:
         section: heading of the table that it belongs to.
         name: what is computed, shapes in words.
         works: by name (forward, ...): a function that gives the candidates by name. It is called twice.
-        operations: floating-point operations by work, for the machine's limit.
-        moved: bytes by work, read or written once.
         wanted: by work, the ratios to torch.nn and to the best tuned torch that we set out for.
+        cost: of a work: floating-point operations, and bytes read or written once, for the machine's limit.
         note: why the figures are what they are.
     """
 
     section: str
     name: str
     works: Mapping[str, Callable[[bool], Candidates]]
-    operations: Mapping[str, float]
-    moved: Mapping[str, float]
     wanted: Mapping[str, tuple[float, float]]
+    cost: Callable[[str], tuple[float, float]] | None = None
     note: str = ""
 
 
@@ -51,6 +49,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--repeats", type=int, default=0, help="timings for each median")
     parser.add_argument("--quick", action="store_true", help="fewer cases and timings")
+    parser.add_argument("--no-compile", action="store_true", help="without torch.compile, which takes minutes to start")
     parser.add_argument("--save", type=Path, help="also write the figures there, as JSON")
     return parser
 
@@ -78,9 +77,7 @@ def run(cases: Callable[[argparse.Namespace], Iterator[Case]], parser: argparse.
                 torch.manual_seed(0)
                 seconds = measure(candidates(tuned), repeats)
                 if not tuned:
-                    least = 0.0
-                    if case.operations.get(work) or case.moved.get(work):
-                        least = least_seconds(case.operations.get(work, 0.0), case.moved.get(work, 0.0))
+                    least = least_seconds(*case.cost(work)) if case.cost else 0.0
                     rows[case.name, work] = Row(
                         *(case.section, case.name, work, chosen.threads),
                         least=least,

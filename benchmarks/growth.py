@@ -38,7 +38,7 @@ def cases(chosen: argparse.Namespace) -> Iterator[Case]:
     for batch, size in dict.fromkeys(pairs[::2] if chosen.quick else pairs):
         name = f"batch {batch} of 1x{size}x{size}"
         works = {WORK: partial(candidates, batch=batch, size=size)}
-        yield Case("Growth: training step of notebook 10.5's layers", name, works, {}, {}, {})
+        yield Case("Growth: training step of notebook 10.5's layers", name, works, {})
 
 
 if __name__ == "__main__":

@@ -79,21 +79,23 @@ def operator(
             found[COMPILED] = both(torch.compile(torchs, dynamic=False), args)[which]
         return found
 
-    def operations(which: str) -> float:
-        with FlopCounterMode(display=False) as counter:
-            both(torchs, make())[which]()
-            return float(counter.get_total_flops())
+    def cost(which: str) -> tuple[float, float]:
+        args = make()
+        operations = 0.0
+        if "conv" in name:
+            with FlopCounterMode(display=False) as counter:
+                both(torchs, args)[which]()
+                operations = float(counter.get_total_flops())
+        with torch.no_grad():
+            moved = 4.0 * (sum(a.numel() for a in args) + torchs(*args).numel())
+        return operations, moved if which == FORWARD else 2 * moved
 
-    args = make()
-    with torch.no_grad():
-        moved = 4.0 * (sum(a.numel() for a in args) + torchs(*args).numel())
     pairs = zip((FORWARD, BOTH), wanted, strict=True)
     return Case(
         *(section, name),
         works={which: partial(work, which) for which in (FORWARD, BOTH)},
-        operations={which: operations(which) for which in (FORWARD, BOTH)} if "conv" in name else {},
-        moved={FORWARD: moved, BOTH: 2 * moved},
         wanted={which: (0.0, ratio) if against_best else (ratio, 0.0) for which, ratio in pairs},
+        cost=cost,
         note=note,
     )
 
@@ -119,7 +121,7 @@ def blocks(chosen: argparse.Namespace) -> Iterator[Case]:
             *(F.conv_max_pool_relu, three_calls),
             [(batch, inputs, size, size), (outputs, inputs, 5, 5), (outputs,)],
             wanted=wanted,
-            compiled=not chosen.quick,
+            compiled=not (chosen.quick or chosen.no_compile),
         )
 
 
@@ -217,12 +219,10 @@ def tiny(chosen: argparse.Namespace) -> Iterator[Case]:
         "interpolate, bilinear": lambda a, _: F.interpolate(a, scale_factor=2, mode="bilinear"),
     }
     for name, call in calls.items():
-        found = operator("Overhead on 1x2x8x8, beside F.conv2d", name, call, T.conv2d, [x, w])
+        found = operator("Overhead on 1x2x8x8, beside F.conv2d", f"tiny {name}", call, T.conv2d, [x, w])
         yield Case(
             *(found.section, found.name),
             works={FORWARD: found.works[FORWARD]},
-            operations={},
-            moved={},
             wanted={FORWARD: (1 / 3, 0.0)},
         )
 

@@ -60,12 +60,14 @@ def main() -> int:
     """Run what is asked for; returns 1 if some of it failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one thread, fewer cases, fewer timings: some minutes")
+    parser.add_argument("--no-compile", action="store_true", help="without torch.compile, which takes minutes to start")
     parser.add_argument("--threads", type=int, nargs="+", help="numbers of threads; by default one and all")
     parser.add_argument("--sections", nargs="+", choices=COMPARISONS + REPORTS, default=[*COMPARISONS, *REPORTS])
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="folder for tables and plot")
     chosen = parser.parse_args()
     threads = chosen.threads or ([1] if chosen.quick else sorted({1, torch.get_num_threads()}))
     quick = ["--quick"] if chosen.quick else []
+    compiling = ["--no-compile"] if chosen.no_compile else []
     chosen.output.mkdir(parents=True, exist_ok=True)
 
     about = f"{datetime.date.today()}; {versions()}; {processor()}, {os.cpu_count()} CPUs"
@@ -81,7 +83,7 @@ def main() -> int:
             for count in threads if section in COMPARISONS else threads[:1]:
                 arguments = [str(script), *(quick if supports(script, "--quick") or section in COMPARISONS else [])]
                 if section in COMPARISONS:
-                    arguments += ["--threads", str(count), "--save", str(saved)]
+                    arguments += [*compiling, "--threads", str(count), "--save", str(saved)]
                 print(f"\n{' '.join(['python', f'benchmarks/{section}.py', *arguments[1:-2]])}", flush=True)
                 status, said = call(arguments, count)
                 texts.append(f"{section}, {count} thread(s)\n{said}")

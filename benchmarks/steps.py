@@ -98,11 +98,9 @@ def cases(chosen: argparse.Namespace) -> Iterator[Case]:
                     batch=batch,
                     shape=shape,
                     classes=classes,
-                    compile_too=not chosen.quick,
+                    compile_too=not (chosen.quick or chosen.no_compile),
                 )
             },
-            operations={},
-            moved={},
             wanted={WORK: wanted},
         )
 

@@ -114,24 +114,28 @@ def workspace_bytes() -> int:
     return max(1, int(_workspace * 2**20))
 
 
+_HALVES = (torch.float16, torch.bfloat16)
+
+
 def compiled(name: str, *args: Any) -> Any:
-    """The result of the compiled kernel of that name; None if it does not support the case, or is not wanted."""
-    return kernels.KERNELS[name](*args) if _backend == "auto" or _backend == "native" else None
+    """The result of the compiled kernel of that name; None if it does not support the case, or is not wanted.
 
-
-def rehearsing() -> Any:
-    """A block in which fake tensors take the same steps as real ones, so that their memory can be counted.
-
-    Elsewhere an operation on fake tensors is its result's shape and nothing more.
+    Kernels compute in float32. Half precision is kept in half precision and computed in float32, as sums are in the
+    definition.
     """
-    global _rehearsing
-    previous, _rehearsing = _rehearsing, True
-
-    def restore() -> None:
-        global _rehearsing
-        _rehearsing = previous
-
-    return _Setting(restore)
+    if _backend != "auto" and _backend != "native":
+        return None
+    kernel = kernels.KERNELS[name]
+    result = kernel(*args)
+    if result is not None or args[0].dtype not in _HALVES or not args[0].is_cpu or not kernels.available():
+        return result
+    floating = [isinstance(a, Tensor) and a.is_floating_point() for a in args]
+    if any(given and a.dtype != args[0].dtype for given, a in zip(floating, args, strict=True)):
+        return None
+    result = kernel(*(a.float() if given else a for given, a in zip(floating, args, strict=True)))
+    if isinstance(result, tuple):
+        return tuple(r.to(args[0].dtype) if r is not None and r.is_floating_point() else r for r in result)
+    return None if result is None else result.to(args[0].dtype)
 
 
 def transforming() -> bool:

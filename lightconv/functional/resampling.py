@@ -46,6 +46,7 @@ _MODES = {
 }
 _PICKING = ("nearest", "nearest-exact")
 _HALVES = (torch.float16, torch.bfloat16)
+_COMPILED = (torch.float32, *_HALVES)
 _REALS = (torch.float32, torch.float64, *_HALVES)
 
 # pieces that stay in a core's cache run faster than the workspace would allow
@@ -84,7 +85,7 @@ def _empty(x: Tensor, out: Sequence[int]) -> Tensor:
 
 def _run(x: Tensor, bands: Bands, as_bytes: bool = False) -> Tensor:
     """Apply one band along each spatial axis, piece by piece; `as_bytes` rounds after each, the last axis first."""
-    if x.dtype == torch.float32 and not as_bytes and 0 < len(bands) < 4:
+    if x.dtype in _COMPILED and not as_bytes and 0 < len(bands) < 4:
         found = compiled("resample", x, _matrices(tuple(x.shape[2:]), tuple(bands)))
         if found is not None:
             return found

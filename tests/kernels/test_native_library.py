@@ -127,3 +127,26 @@ def test_a_wheel_holds_the_library_if_there_is_a_compiler(tmp_path, compiler):
     assert "lightconv/kernels/source/convolve.h" in names
     if compiler == "missing":
         assert "lightconv goes without its compiled kernels: Expected a C++ compiler" in result.stdout
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_float32(dtype):
+    if not available():
+        pytest.skip("there are no compiled kernels")
+    x, w = torch.randn(2, 3, 12, 14).to(dtype), torch.randn(4, 3, 3, 3).to(dtype)
+    calls = (
+        lambda a, b: F.conv_max_pool_relu(a, b),
+        lambda a, b: F.avg_pool2d(F.conv2d(a, b), 3, 2),
+        lambda a, b: F.interpolate(a * b.sum(), size=(20, 9), mode="bilinear"),
+    )
+    for call in calls:
+        leaves = [t.clone().requires_grad_() for t in (x, w)]
+        exact = [t.float().requires_grad_() for t in (x, w)]
+        y, expected = call(*leaves), call(*exact)
+        assert y.dtype == dtype
+        torch.testing.assert_close(y.float(), expected, rtol=0.03, atol=0.1)
+        for got, want in zip(
+            torch.autograd.grad(y.sum(), leaves), torch.autograd.grad(expected.sum(), exact), strict=True
+        ):
+            assert got.dtype == dtype
+            torch.testing.assert_close(got.float(), want, rtol=0.05, atol=0.05 * want.abs().max().item())

@@ -1,0 +1,69 @@
+"""That the benchmarks run, and that their tables say what was measured; nothing about how fast anything is."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def results(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import results
+
+    return results
+
+
+def rows(results):
+    first = results.Row("Steps", "one", "training step", 1, {"lightconv": 0.2, "torch.nn": 0.5}, wanted=(2.0, 3.0))
+    first.tuned = {"lightconv": 0.1, "torch.nn": 0.4, "channels_last": 0.25}
+    second = results.Row("Fits", "two", "fit", 1, {"lightconv": 0.2, "torch.nn": 0.1}, least=0.05, note="we lose")
+    return [first, second]
+
+
+def test_ratios_are_torchs_time_over_ours(results):
+    first, second = rows(results)
+    assert first.ratio() == 2.5
+    assert first.best() == ("channels_last", 2.5)
+    assert first.met() == "no"
+    first.wanted = (2.5, 2.5)
+    assert first.met() == "yes"
+    assert second.ratio() == 0.5
+    assert second.best() is None
+    assert second.met() == ""
+
+
+def test_every_form_of_the_table_has_every_row(results, tmp_path):
+    found = rows(results)
+    page = results.markdown(found)
+    assert "| one | training step | 1 | 200 | 2.50 | 2.50 | channels_last |  | 2 / 3: no |" in page
+    assert "| two | fit | 1 | 200 | 0.50 |  |  | 25% |  |" in page
+    assert "- two: we lose" in page
+    results.write_csv(found, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 7
+    assert lines[4]["candidate"] == "channels_last"
+    assert float(lines[4]["seconds"]) == 0.25
+    results.save(found, tmp_path / "rows.json")
+    assert results.load(tmp_path / "rows.json") == found
+    results.plot(found, tmp_path / "plot.png", "title")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_benchmark_measures_every_candidate(tmp_path):
+    saved = tmp_path / "rows.json"
+    options = ["--only", "mnist1d_book", "--repeats", "1", "--no-compile", "--save", str(saved)]
+    result = subprocess.run([sys.executable, str(FOLDER / "steps.py"), *options], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    (row,) = json.loads(saved.read_text(encoding="utf-8"))
+    assert row["case"] == "mnist1d_book, batch 100 of 1x40"
+    for seconds in (row["plain"], row["tuned"]):
+        assert {"lightconv", "torch.nn"} <= set(seconds)
+        assert all(value > 0 for value in seconds.values())
+    assert "1 thread(s); backend auto; medians of 1" in result.stdout
