@@ -1,11 +1,11 @@
 """What all classifiers share: pre-processing, the steps, metrics, optimiser, and what a checkpoint says."""
 
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,18 +13,20 @@ from torch.nn import functional as F
 import lightconv.nn as nn
 from lightconv.errors import UsageError
 from lightconv.tasks.figures import Figures
+from lightconv.tasks.lean import LeanModule
 from lightconv.tasks.optimisation import (
     OptimizerName,
     ScheduleName,
     check_names,
+    halving,
     make_optimizer,
-    make_schedule,
+    one_cycle,
 )
 
 Batch = tuple[Tensor, Tensor]
 
 
-class Classifier(LightningModule):
+class Classifier(LeanModule):
     """Base of the classifiers: a network by name, trained with cross entropy.
 
     A subclass states its task, its networks and its input. ``forward`` maps normalised input to logits;
@@ -33,8 +35,10 @@ class Classifier(LightningModule):
     classes from the data module itself, and they are kept in the checkpoint.
 
     Logged once an epoch: ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``, and the
-    ``learning_rate`` that the epoch begins with; in testing ``test_loss`` and ``test_accuracy``. Accuracies run
-    from 0 to 1 (micro average).
+    ``learning_rate`` that the epoch began with; in testing ``test_loss`` and ``test_accuracy``. Where a class is a
+    number of several digits, validation and testing also log the accuracy of each, ``val_tens_accuracy`` for example.
+    Accuracies run from 0 to 1 (micro average). ``val_figures.details`` and ``test_figures.details`` hold what is
+    more than one number: the accuracy of each class, and the confusion matrix.
 
     Args:
         network: name of the network.
@@ -55,6 +59,7 @@ class Classifier(LightningModule):
     task: ClassVar[str]
     networks: ClassVar[Mapping[str, Callable[..., nn.Module]]]
     class_names: tuple[str, ...]
+    digits: ClassVar[tuple[str, ...]] = ()
     input_name: ClassVar[str]
     raw_shape: ClassVar[tuple[int, ...]]
 
@@ -89,9 +94,11 @@ class Classifier(LightningModule):
         self.register_buffer("input_mean", torch.tensor(0.0))
         self.register_buffer("input_std", torch.tensor(1.0))
         self.provenance: dict[str, Any] = {}
-        self.train_figures = Figures("train", len(self.class_names))
-        self.val_figures = Figures("val", len(self.class_names))
-        self.test_figures = Figures("test", len(self.class_names))
+        classes = len(self.class_names)
+        self.train_figures = Figures("train", classes)
+        self.val_figures = Figures("val", classes, self.digits, detailed=True)
+        self.test_figures = Figures("test", classes, self.digits, detailed=True)
+        self._learning_rate = 0.0
 
     def _network(self, name: str, options: Mapping[str, Any]) -> nn.Module:
         try:
@@ -142,6 +149,9 @@ class Classifier(LightningModule):
         """Cross entropy of a batch."""
         return self._step(batch, self.train_figures)
 
+    # Lightning asks for the step's signature in each step: worked out once, it is at hand.
+    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a batch."""
         self._step(batch, self.val_figures)
@@ -156,16 +166,27 @@ class Classifier(LightningModule):
         return self(self.preprocess(raw)).softmax(1)
 
     def on_train_epoch_start(self) -> None:
-        """Log what the epoch begins with."""
-        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        """Begin to count; remember what the epoch begins with."""
+        self.train_figures.reset()
+        # Logged at the end: whatever is logged in an epoch, Lightning collects anew after each step that follows.
+        self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch."""
+        self.log("learning_rate", self._learning_rate)
         self._log(self.train_figures)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to count."""
+        self.val_figures.reset()
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch."""
         self._log(self.val_figures)
+
+    def on_test_epoch_start(self) -> None:
+        """Begin to count."""
+        self.test_figures.reset()
 
     def on_test_epoch_end(self) -> None:
         """Log the result."""
@@ -181,16 +202,14 @@ class Classifier(LightningModule):
             chosen["momentum"],
             chosen["weight_decay"],
         )
-        steps = int(self.trainer.estimated_stepping_batches)
-        steps_an_epoch = max(1, steps // max(1, self.trainer.max_epochs or 1))
-        schedule = make_schedule(
-            chosen["schedule"],
-            optimizer,
-            chosen["learning_rate"],
-            steps,
-            chosen["halve_every"] * steps_an_epoch,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        if chosen["schedule"] == "one_cycle":
+            steps = int(self.trainer.estimated_stepping_batches)
+            schedule = one_cycle(optimizer, chosen["learning_rate"], steps)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        if chosen["schedule"] == "halving":
+            schedule = halving(optimizer, chosen["halve_every"])
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+        return {"optimizer": optimizer}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write down where the weights come from, in plain values."""

@@ -41,6 +41,7 @@ class MNIST100Classifier(Classifier):
         "tiny": networks.mnist100_tiny,
     }
     class_names = tuple(f"{number:02}" for number in range(100))
+    digits = ("tens", "units")
     input_name = "image"
     raw_shape = (28, 56)
 

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch.nn import Parameter
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
 from lightconv.errors import UsageError
 
@@ -43,18 +43,15 @@ def make_optimizer(
     return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, fused=True)
 
 
-def make_schedule(
-    name: ScheduleName, optimizer: Optimizer, learning_rate: float, steps: int, steps_to_halve: int
-) -> LRScheduler:
-    """A schedule that is advanced once a step.
+def one_cycle(optimizer: Optimizer, learning_rate: float, steps: int) -> LRScheduler:
+    """A schedule that is advanced after each of ``steps`` steps.
 
-    - ``one_cycle``: from a 25th of ``learning_rate`` up to it in the first fifth of ``steps``, then down to
-      nearly nothing along a cosine (L. N. Smith and N. Topin, "Super-Convergence", 2018), momentum unchanged;
-    - ``halving``: halved after every ``steps_to_halve`` steps;
-    - ``constant``.
+    From a 25th of ``learning_rate`` up to it in the first fifth, then down to nearly nothing along a cosine (L. N.
+    Smith and N. Topin, "Super-Convergence", 2018), momentum unchanged.
     """
-    if name == "one_cycle":
-        return OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.2, cycle_momentum=False)
-    if name == "halving":
-        return LambdaLR(optimizer, lambda step: 0.5 ** (step // steps_to_halve))
-    return LambdaLR(optimizer, lambda step: 1.0)
+    return OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.2, cycle_momentum=False)
+
+
+def halving(optimizer: Optimizer, every: int) -> LRScheduler:
+    """A schedule that is advanced after each epoch: half the learning rate after every so many."""
+    return StepLR(optimizer, every, gamma=0.5)

@@ -16,13 +16,14 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from lightconv.data import InMemoryData
 from lightconv.errors import UsageError
 from lightconv.files import beside
 from lightconv.tasks import Classifier
 from lightconv.tasks.loading import read_checkpoint, task_class
+from lightconv.training.buffers import reuse_buffers
 from lightconv.training.callbacks import BestAndLast, Curves, EpochSeed, MetricsFile, Progress
 from lightconv.training.callbacks.curves import CURVES
 from lightconv.training.callbacks.metrics_file import METRICS
@@ -30,9 +31,9 @@ from lightconv.training.complaints import sentence
 from lightconv.training.configs import check_config, config_arguments
 from lightconv.training.memory import MemorySummary
 from lightconv.training.quiet import quiet
-from lightconv.training.run_folder import CONFIG, RunFolder
-
-PREDICTIONS = "predictions.csv"
+from lightconv.training.evaluation import Evaluation
+from lightconv.training.run_folder import CONFIG, PREDICTIONS, RunFolder
+from lightconv.training.trainer import RunTrainer, precision_of
 
 
 def run(command: str, arguments: list[str]) -> None:
@@ -64,6 +65,7 @@ class TrainingCLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=RunRecord,
+            trainer_class=RunTrainer,
             trainer_defaults={"logger": False, "enable_model_summary": False, "num_sanity_val_steps": 0},
             parser_kwargs={"prog": "lightconv", "exit_on_error": False, "allow_abbrev": False},
             auto_configure_optimizers=False,
@@ -79,6 +81,13 @@ class TrainingCLI(LightningCLI):
             default=None,
             help="Processor threads (default: PyTorch's choice). Their number also decides the order of summation, "
             "so only runs with equally many threads are equal to the last bit.",
+        )
+        parser.add_argument(
+            "--reuse_buffers",
+            type=bool,
+            default=True,
+            help="Keep the memory of large tensors from step to step instead of giving it back to the system: faster, "
+            "and the process stays as large as it ever was. Only on Linux with glibc; elsewhere without effect.",
         )
         parser.add_argument(
             "--run_dir",
@@ -127,6 +136,11 @@ class TrainingCLI(LightningCLI):
             network = options.model.init_args.network
             self.folder = RunFolder(Path("runs") / f"{_class(options.model.class_path).task}-{network}")
         options.run_dir = str(self.folder)
+        if options.trainer.precision == "auto":
+            options.trainer.precision = precision_of(options.trainer.accelerator)
+        if wanted == "last" and command == "fit" and not self.folder.has("last"):
+            _say(f"There is no checkpoint in {self.folder} yet to go on from: training begins at the beginning.")
+            wanted = options.ckpt_path = None
         if wanted is None:
             return
         path = path or self.folder.checkpoint(wanted)
@@ -152,8 +166,9 @@ class TrainingCLI(LightningCLI):
         """Make sure of the folder, and set the threads, before any work is done."""
         if threads := self._get(self.config, "threads"):
             torch.set_num_threads(threads)
-        if self.subcommand in ("fit", "predict"):
-            self.folder.prepare()
+        if self._get(self.config, "reuse_buffers"):
+            reuse_buffers()
+        self.folder.prepare()
         self.save_config_kwargs = {"folder": self.folder, "resuming": self.resuming}
 
     def instantiate_classes(self) -> None:
@@ -185,15 +200,24 @@ class TrainingCLI(LightningCLI):
 
     def fit(self, **options: Any) -> None:
         """Train."""
-        _say(f"{_title(self.model)}, on {self.datamodule.title}, in {self.folder}")
+        precision = self.trainer.precision
+        remark = "" if precision == "32-true" else f" ({precision})"
+        _say(f"{_title(self.model)}, on {self.datamodule.title}, in {self.folder}{remark}")
         try:
             with self.folder.claimed() if self.trainer.is_global_zero else nullcontext():
                 self._run(self.trainer.fit, options)
         except KeyboardInterrupt:
-            _say("Interrupted." + (" Go on with the same command and `--ckpt_path last`." if self._best() else ""))
+            _say("Interrupted." + self._how_to_go_on())
             raise
         if best := self._best():
             _say(f"{best}; checkpoints, metrics and curves are in {self.folder}")
+
+    def _how_to_go_on(self) -> str:
+        if self.subcommand != "fit":
+            return ""
+        if self._best() and self.folder.has("last"):
+            return " Go on with the same command and `--ckpt_path last`."
+        return " Nothing was saved: the first epoch was not complete."
 
     def _best(self) -> str | None:
         checkpoints = self.checkpoints
@@ -233,18 +257,39 @@ class TrainingCLI(LightningCLI):
         (figures,) = self._run(evaluate, options) or [{}]
         if f"{stage}_accuracy" not in figures:
             raise UsageError("Expected samples to validate with, but `data.val_split` is 0.")
-        count = len(self.datamodule.part(stage)[1])
-        what = {"val": "Validation", "test": "Test"}[stage]
+        if not self.trainer.is_global_zero:
+            return
+        name = {"val": "validation", "test": "test"}[stage]
+        figures = {key.removeprefix(f"{stage}_"): value for key, value in figures.items()}
+        details = getattr(self.model, f"{stage}_figures").details
+        count = int(details["confusion"].sum())
+        accuracy = _percent(figures["accuracy"])
+        evaluation = Evaluation(
+            stage=name,
+            title=f"{_name(self.model)}: {name} accuracy {accuracy}",
+            facts={"data": self.datamodule.title, "checkpoint": Path(options["ckpt_path"]).name, "samples": count},
+            figures=figures,
+            class_names=self.model.class_names,
+            class_accuracy=details["class_accuracy"].cpu().numpy(),
+            confusion=details["confusion"].cpu().numpy(),
+        )
         _say(
-            f"{what} accuracy {_percent(figures[f'{stage}_accuracy'])}, loss {figures[f'{stage}_loss']:.4f}, "
+            f"{name.capitalize()} accuracy {accuracy}, loss {figures['loss']:.4f}, "
             f"on {count:,} samples of {self.datamodule.title} ({options['ckpt_path']})"
         )
+        if self.model.digits:
+            _say(", ".join(f"{digit} {_percent(figures[f'{digit}_accuracy'])}" for digit in self.model.digits))
+        _say(evaluation.table())
+        _say("In full: " + ", ".join(map(str, evaluation.write(self.folder.path))))
 
     def _run(self, stage: Any, options: dict[str, Any]) -> Any:
         # Lightning answers Ctrl-C by switching SIGINT off and leaving with status 1.
         handler = signal.getsignal(signal.SIGINT)
         try:
             return stage(**options)
+        except SIGTERMException:
+            _say("Terminated." + self._how_to_go_on())
+            raise SystemExit(128 + signal.SIGTERM) from None
         except SystemExit:
             if self.trainer.state.status == TrainerStatus.INTERRUPTED:
                 raise KeyboardInterrupt from None
@@ -290,9 +335,12 @@ def _class(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def _name(model: Classifier) -> str:
+    return f"{type(model).__name__}, network {model.hparams['network']}"
+
+
 def _title(model: Classifier) -> str:
-    count = sum(parameter.numel() for parameter in model.parameters())
-    return f"{type(model).__name__}, network {model.hparams['network']}: {count:,} parameters"
+    return f"{_name(model)}: {sum(parameter.numel() for parameter in model.parameters()):,} parameters"
 
 
 def _percent(share: float) -> str:

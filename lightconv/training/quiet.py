@@ -11,6 +11,8 @@ _NOTES = (
     "TPU available:",
     "HPU available:",
     "Seed set to",
+    "Using bfloat16 Automatic Mixed Precision",
+    "Using 16bit Automatic Mixed Precision",
     "Restored all states",
     "Restoring states",
     "Loaded model weights",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lightconv.errors import UsageError
 from lightconv.tasks.loading import BEST
+from lightconv.training import evaluation
 from lightconv.training.callbacks.best_and_last import LAST
 from lightconv.training.callbacks.curves import CURVES
 from lightconv.training.callbacks.metrics_file import METRICS
@@ -17,7 +18,9 @@ except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.yaml"
-FILES = (CONFIG, METRICS, CURVES, BEST, LAST)
+PREDICTIONS = "predictions.csv"
+# The last checkpoint first: once it is moved, a run that dies on the way is not taken for one to go on with.
+FILES = (LAST, BEST, CONFIG, METRICS, CURVES, PREDICTIONS, *evaluation.FILES)
 
 
 class RunFolder:
@@ -89,6 +92,10 @@ class RunFolder:
             file.rename(aside / file.name)
         return aside
 
+    def has(self, which: str) -> bool:
+        """Whether there is a checkpoint ``"best"`` or ``"last"``."""
+        return (self.path / {"best": BEST, "last": LAST}[which]).is_file()
+
     def checkpoint(self, which: str) -> Path:
         """The file of the checkpoint ``"best"`` or ``"last"``.
 
@@ -96,7 +103,7 @@ class RunFolder:
             UsageError: if the folder has none.
         """
         path = self.path / {"best": BEST, "last": LAST}[which]
-        if not path.is_file():
+        if not self.has(which):
             raise UsageError(
                 f"Expected a trained run in {str(self)!r}, but there is no {path.name}; train it with `fit` first, "
                 "or name the run's folder with `--run_dir`, or a checkpoint with `--ckpt_path FILE`."

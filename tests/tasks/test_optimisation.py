@@ -1,23 +1,26 @@
 import pytest
 import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from lightconv.tasks.optimisation import make_optimizer, make_schedule
+from lightconv.tasks.optimisation import halving, make_optimizer, one_cycle
 
 
-def rates(name: str, steps: int = 50, **options: int) -> list[float]:
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    optimizer = make_optimizer("sgd", [parameter], 0.2, 0.9, 0.0)
-    schedule = make_schedule(name, optimizer, 0.2, steps, options.get("steps_to_halve", 1))
+def optimiser() -> Optimizer:
+    return make_optimizer("sgd", [torch.nn.Parameter(torch.zeros(1))], 0.2, 0.9, 0.0)
+
+
+def rates(schedule: LRScheduler, advances: int) -> list[float]:
     seen = []
-    for _ in range(steps):
-        seen.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
+    for _ in range(advances):
+        seen.append(schedule.optimizer.param_groups[0]["lr"])
+        schedule.optimizer.step()
         schedule.step()
     return seen
 
 
 def test_one_cycle_rises_for_a_fifth_then_falls():
-    seen = rates("one_cycle", 101)
+    seen = rates(one_cycle(optimiser(), 0.2, steps=101), 101)
     top = seen.index(max(seen))
     assert top == pytest.approx(20, abs=1)
     assert max(seen) == pytest.approx(0.2, rel=1e-3)
@@ -27,11 +30,7 @@ def test_one_cycle_rises_for_a_fifth_then_falls():
 
 
 def test_halving():
-    assert rates("halving", 7, steps_to_halve=3) == [0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.05]
-
-
-def test_constant():
-    assert set(rates("constant")) == {0.2}
+    assert rates(halving(optimiser(), every=3), 7) == [0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.05]
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])

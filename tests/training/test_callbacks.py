@@ -2,11 +2,12 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 
 from lightconv.training import BestAndLast, Curves, EpochSeed, MetricsFile, Progress
@@ -90,14 +91,28 @@ def test_a_failing_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: 
         trainer_for(tmp_path, [BestAndLast()], 1).fit(Toy([0.5]), BATCHES, BATCHES)
     before = (tmp_path / "last.ckpt").read_bytes()
 
-    def half(self: Trainer, path: Path, weights_only: bool | None = None) -> None:
-        Path(path).write_bytes(b"half")
+    def full(file: int) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(Trainer, "save_checkpoint", half)
-    with quiet(), pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, "fsync", full)
+    with quiet(), pytest.raises(OSError, match="disk full"), pytest.warns(UserWarning, match="could not be written"):
         trainer_for(tmp_path, [BestAndLast()], 1).fit(Toy([0.5]), BATCHES, BATCHES)
     assert (tmp_path / "last.ckpt").read_bytes() == before
+
+
+def test_short_epochs_share_a_write_and_none_is_lost(tmp_path: Path):
+    written = []
+
+    class Watch(Callback):
+        def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            if trainer.current_epoch:
+                written.append(torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"])
+
+    with quiet(), pytest.raises(IndexError):
+        trainer_for(tmp_path, [BestAndLast(interval=600), Watch()], 9).fit(Toy([0.5, 0.9, 0.7]), BATCHES, BATCHES)
+    assert written == [0, 0, 0], "the first epoch is on the disk at once"
+    best, last = (torch.load(tmp_path / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
+    assert (best["epoch"], last["epoch"]) == (1, 2), "the others when the run failed"
 
 
 def test_wrong_mode():

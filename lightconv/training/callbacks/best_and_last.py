@@ -1,53 +1,82 @@
 """Two checkpoints a run: the best epoch's and the last one's."""
 
+import io
 import math
-import os
+import time
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities import rank_zero_warn
 
-from lightconv.files import Unwritable
+from lightconv.files import beside
 from lightconv.tasks.loading import BEST
 
 LAST = "last.ckpt"
 
 
 class BestAndLast(Checkpoint):
-    """Writes ``last.ckpt`` after every epoch, and ``best.ckpt`` when the epoch was at least as good as all before.
+    """Keeps ``last.ckpt``, the end of the last epoch, and ``best.ckpt``, the latest epoch as good as all before.
 
-    Of equally good epochs the latest is kept. A checkpoint is written beside its place, flushed to the disk and
-    renamed, so whenever the process dies, ``last.ckpt`` is the state at the end of some epoch. Neither file holds
+    A checkpoint is written beside its place, flushed to the disk and renamed, so whenever the process dies,
+    ``last.ckpt`` is the whole state at the end of some epoch. Where epochs take less than ``interval`` they share a
+    write; when training ends, is interrupted or fails, what is not on the disk yet is written. Neither file holds
     a path, so a run folder may be moved.
 
     Args:
         folder: where to; by default the Trainer's ``log_dir``.
         monitor: the logged metric to judge by; in runs that do not log it, the last epoch counts as the best.
         mode: ``"max"`` or ``"min"``.
+        interval: seconds between two writes, at least.
     """
 
-    def __init__(self, folder: str | Path | None = None, monitor: str = "val_accuracy", mode: str = "max") -> None:
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        monitor: str = "val_accuracy",
+        mode: str = "max",
+        interval: float = 1.0,
+    ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f'Expected `mode` to be "max" or "min", but got {mode!r}.')
         self.folder = None if folder is None else Path(folder)
         self.monitor = monitor
         self.sign = 1 if mode == "max" else -1
+        self.interval = interval
         self.best_score: float | None = None
         self.best_epoch: int | None = None
+        self._unwritten: dict[str, bytes] = {}
+        self._written = -math.inf
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save."""
         if getattr(trainer, "fast_dev_run", False):
             return
-        folder = Path(self.folder or trainer.log_dir or ".")
         score = self.sign * float(trainer.callback_metrics.get(self.monitor, math.inf))
         improved = self.best_score is None or score >= self.sign * self.best_score
         if improved:
             self.best_score, self.best_epoch = self.sign * score, trainer.current_epoch
-            _save(trainer, folder / BEST)
-        # The best one first: if the process dies in between, the epoch is repeated and both are written again.
-        _save(trainer, folder / LAST)
+        content = _checkpoint(trainer)
+        if not trainer.is_global_zero:
+            return
+        self._unwritten |= {BEST: content, LAST: content} if improved else {LAST: content}
+        if time.monotonic() - self._written >= self.interval:
+            self._write(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what is left."""
+        self._write(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write what is left."""
+        try:
+            self._write(trainer)
+        except OSError as error:
+            # What made the run fail is told by the exception.
+            rank_zero_warn(f"The last checkpoint could not be written: {error}")
 
     def state_dict(self) -> dict[str, Any]:
         """What has to survive a restart."""
@@ -57,18 +86,40 @@ class BestAndLast(Checkpoint):
         """Take up a former run's state."""
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
 
+    def _write(self, trainer: Trainer) -> None:
+        folder = Path(self.folder or trainer.log_dir or ".")
+        # The best one first: if the process dies in between, the epoch is repeated and both are written again.
+        for name in (BEST, LAST):
+            if name in self._unwritten:
+                with beside(folder / name) as file:
+                    file.write(self._unwritten[name])
+                del self._unwritten[name]
+        self._written = time.monotonic()
 
-def _save(trainer: Trainer, path: Path) -> None:
-    # Every process takes part, so the name is one that all know.
-    part = path.with_name(f".{path.name}.part")
+
+class _Memory(CheckpointIO):
+    """Takes a checkpoint's bytes instead of writing them."""
+
+    content = b""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        self.content = buffer.getvalue()
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def remove_checkpoint(self, path: Any) -> None:
+        raise NotImplementedError
+
+
+def _checkpoint(trainer: Trainer) -> bytes:
+    """The Trainer's checkpoint, optimiser and all; empty on all processes but the first."""
+    files, memory = trainer.strategy.checkpoint_io, _Memory()
+    trainer.strategy.checkpoint_io = memory
     try:
-        trainer.save_checkpoint(part, weights_only=False)  # that is: optimiser and all
-        if trainer.is_global_zero:
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            part.replace(path)
-    except OSError as error:
-        raise Unwritable(path, error) from error
+        trainer.save_checkpoint("", weights_only=False)
     finally:
-        if trainer.is_global_zero:
-            part.unlink(missing_ok=True)
+        trainer.strategy.checkpoint_io = files
+    return memory.content

@@ -17,7 +17,7 @@ _INK, _FAINT = "#333333", "#dddddd"
 
 
 class Curves(History):
-    """Draws ``curves.png`` when training ends, even by an error: loss and error per epoch, training and validation.
+    """Draws ``curves.png`` when fitting ends, even by an error: loss and error per epoch, training and validation.
 
     Error is 1 - accuracy, in per cent; both axes are logarithmic. Metrics are found by their names ``train_loss``,
     ``val_loss``, ``train_accuracy`` and ``val_accuracy`` (accuracies from 0 to 1); what is not logged is not drawn.
@@ -32,9 +32,9 @@ class Curves(History):
         self.path = None if path is None else Path(path)
         self.title = title
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""
-        super().on_train_end(trainer, pl_module)
+        super().on_fit_end(trainer, pl_module)
         self._draw(trainer, pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

@@ -20,7 +20,10 @@ class History(Callback):
         self._validated = False
 
     def epoch_complete(self, trainer: Trainer) -> None:
-        """Use the rows; called on the first process when all of an epoch has been logged."""
+        """Use the rows; called on the first process when all of an epoch has been logged, and when fitting ends.
+
+        The latter also where there was nothing left to do: a run may have died after its last checkpoint.
+        """
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Complete the epoch before: Lightning has no later hook that belongs to it."""
@@ -28,9 +31,13 @@ class History(Callback):
         self._epoch, self._validated = trainer.current_epoch, False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take down the last epoch."""
+        self._record(trainer)
+        self._epoch = None
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Complete the last epoch."""
         self._complete(trainer)
-        self._epoch = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember that the validation metrics are this epoch's."""

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import math
+import time
 from pathlib import Path
 
 import numpy as np
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from lightconv.files import beside
 from lightconv.training.callbacks.history import History
@@ -14,22 +16,41 @@ METRICS = "metrics.csv"
 
 
 class MetricsFile(History):
-    """Keeps ``metrics.csv``: one line an epoch, one column a metric, rewritten (beside, then renamed) each epoch.
+    """Keeps ``metrics.csv``: one line an epoch, one column a metric.
 
-    Epochs count from 1.
+    Epochs count from 1. The file is rewritten (beside, then renamed) after each epoch, but not more often than
+    every ``interval`` seconds, and when fitting ends, by an error too.
 
     Args:
         path: of the file; by default ``metrics.csv`` in the Trainer's ``log_dir``.
+        interval: seconds.
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path | None = None, interval: float = 1.0) -> None:
         super().__init__()
         self.path = None if path is None else Path(path)
+        self.interval = interval
+        self._written = -math.inf
 
     def epoch_complete(self, trainer: Trainer) -> None:
+        """Write all rows, unless that was done a moment ago."""
+        if time.monotonic() - self._written >= self.interval:
+            self._write(trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write all rows."""
+        self._written = -math.inf
+        super().on_fit_end(trainer, pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write the rows of the epochs that are complete."""
+        if self.rows and trainer.is_global_zero:
+            self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
         if getattr(trainer, "fast_dev_run", False):
             return
+        self._written = time.monotonic()
         path = self.path or Path(trainer.log_dir or ".") / METRICS
         names = sorted({name for row in self.rows.values() for name in row})
         text = io.StringIO(newline="")
