@@ -16,13 +16,16 @@ class BatchLoader:
     With ``shuffle`` the order is a function of ``(seed, epoch)`` alone: no global random state is read or changed,
     and epoch 7 of a resumed run has the batches of epoch 7 of an uninterrupted one.
 
+    While shuffling, a single sample that is left over joins the batch before it: a batch of one has no spread, and
+    nothing that normalises over a batch can train on it.
+
     With several processes (``rank`` of ``world_size``), each takes every ``world_size``-th sample, so they share
     none. While shuffling, the up to ``world_size - 1`` samples that are left over sit out the epoch, so that all
     processes take equally many steps; otherwise every sample is visited by exactly one process.
 
     Args:
         tensors: any number of tensors whose first axis counts the samples.
-        batch_size: samples a batch and process; the last batch may be smaller.
+        batch_size: samples a batch and process; the last batch may be smaller (or larger by one, while shuffling).
         shuffle: whether to draw a new order for each epoch.
         seed: what the order depends on, together with the epoch.
         rank: the number of this process.
@@ -90,12 +93,20 @@ class BatchLoader:
         count = len(self.tensors[0])
         spare = 0 if self.shuffle else max(0, count % self.world_size - self.rank)
         own = count // self.world_size + (spare > 0)
-        return -(-own // self.batch_size)
+        return len(self._sizes(own))
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches."""
-        for index in self.indices().split(self.batch_size):
+        indices = self.indices()
+        for index in indices.split(self._sizes(len(indices))):
             yield tuple(self._gather(tensor, index) for tensor in self.tensors)
+
+    def _sizes(self, count: int) -> list[int]:
+        whole, left = divmod(count, self.batch_size)
+        sizes = [self.batch_size] * whole + [left] * bool(left)
+        if self.shuffle and left == 1 and whole:
+            sizes[-2:] = [self.batch_size + 1]
+        return sizes
 
     def _gather(self, tensor: Tensor, index: Tensor) -> Tensor:
         # PyTorch gives a page-locked block to somebody else only when the copies out of it are done.

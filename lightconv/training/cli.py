@@ -29,9 +29,9 @@ from lightconv.training.callbacks.curves import CURVES
 from lightconv.training.callbacks.metrics_file import METRICS
 from lightconv.training.complaints import sentence
 from lightconv.training.configs import check_config, config_arguments
+from lightconv.training.evaluation import Evaluation
 from lightconv.training.memory import MemorySummary
 from lightconv.training.quiet import quiet
-from lightconv.training.evaluation import Evaluation
 from lightconv.training.run_folder import CONFIG, PREDICTIONS, RunFolder
 from lightconv.training.trainer import RunTrainer, precision_of
 
@@ -287,6 +287,13 @@ class TrainingCLI(LightningCLI):
         handler = signal.getsignal(signal.SIGINT)
         try:
             return stage(**options)
+        except ValueError as error:
+            if "Expected more than 1 value per channel" not in str(error):
+                raise
+            raise UsageError(
+                "Expected at least 2 samples a batch for a network that normalises over batches, but got 1; raise "
+                "`data.batch_size` (or `data.fraction`)."
+            ) from error
         except SIGTERMException:
             _say("Terminated." + self._how_to_go_on())
             raise SystemExit(128 + signal.SIGTERM) from None

@@ -19,7 +19,9 @@ class RunTrainer(Trainer):
         **options: the Trainer's.
     """
 
-    def __init__(self, *, precision: Precision = "auto", profiler: Profiler | str | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, precision: Precision = "auto", profiler: Profiler | str | None = None, **options: Any
+    ) -> None:
         if precision == "auto":
             precision = precision_of(options.get("accelerator", "auto"))
         super().__init__(precision=precision, profiler=profiler or Unprofiled(), **options)

@@ -16,6 +16,18 @@ def test_batches_are_slices_of_all_tensors_together():
         assert torch.equal(values, x[labels])
 
 
+def test_no_batch_of_one_is_trained_on():
+    loader = BatchLoader(torch.arange(9), batch_size=4, shuffle=True)
+    assert [len(batch) for (batch,) in loader] == [4, 5]
+    assert len(loader) == 2
+    assert sorted(order(loader)) == list(range(9))
+    assert [len(batch) for (batch,) in BatchLoader(torch.arange(9), batch_size=4)] == [4, 4, 1], "elsewhere it may be"
+    assert [len(batch) for (batch,) in BatchLoader(torch.arange(3), batch_size=1, shuffle=True)] == [1, 1, 1], (
+        "asked for"
+    )
+    assert [len(batch) for (batch,) in BatchLoader(torch.arange(1), batch_size=4, shuffle=True)] == [1], "all there is"
+
+
 def test_order_is_a_function_of_seed_and_epoch():
     def make(seed: int, epoch: int) -> list[int]:
         loader = BatchLoader(torch.arange(50), batch_size=8, shuffle=True, seed=seed)

@@ -1,15 +1,20 @@
 """validate, test and predict."""
 
 import csv
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from lightconv.data import MNIST1DData
 from lightconv.data.scoring import accuracy
 from lightconv.tasks import load
+from lightconv.training import evaluation
 
 Command = Callable[..., int]
 
@@ -55,8 +60,47 @@ def test_predict_writes_a_table(run: Path, root: Path, command: Command, capsys:
     assert all(0.1 <= float(row["probability"]) <= 1 for row in table)
 
 
-def test_evaluating_leaves_the_run_as_it_is(run: Path, command: Command):
-    before = {file.name: file.read_bytes() for file in run.iterdir()}
+def test_evaluating_leaves_the_run_as_it_is_and_adds_what_it_found(run: Path, command: Command, tmp_path: Path):
+    before = {file.name: file.read_bytes() for file in run.iterdir() if file.name not in evaluation.FILES}
     for name in ("validate", "test"):
         assert command(name, "--run_dir", str(run)) == 0
-    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+    after = {file.name: file.read_bytes() for file in run.iterdir()}
+    assert after.keys() == before.keys() | set(evaluation.FILES)
+    assert all(after[name] == content for name, content in before.items())
+
+
+def test_what_test_writes_is_what_the_classifier_does(run: Path, root: Path, command: Command):
+    assert command("test", "--ckpt_path", str(run), "--run_dir", "elsewhere") == 0
+    x, y = MNIST1DData(root=str(root)).part("test")
+    classifier = load(run)
+    with torch.no_grad():
+        predicted = classifier(classifier.preprocess(x)).argmax(1)
+    found = json.loads(Path("elsewhere/test.json").read_text())
+    assert (found["samples"], found["checkpoint"]) == (1000, "best.ckpt")
+    assert found["accuracy"] == pytest.approx(float((predicted == y).float().mean()))
+    for digit in range(10):
+        share = float((predicted == y)[y == digit].float().mean())
+        assert found["class_accuracy"][str(digit)] == pytest.approx(share)
+    with open("elsewhere/test_confusion.csv") as file:
+        heading, *rows = csv.reader(file)
+    assert heading == ["label", *"0123456789"]
+    counts = torch.tensor([[int(count) for count in row[1:]] for row in rows])
+    assert torch.equal(counts, torch.bincount(10 * y + predicted, minlength=100).reshape(10, 10))
+    assert Image.open("elsewhere/test_confusion.png").size[0] > 400
+
+
+def test_of_many_classes_the_worst_are_shown():
+    confusion = np.diag(np.full(100, 5))
+    confusion[42] = 0
+    confusion[42, [40, 52]] = 1, 4
+    names = [f"{number:02}" for number in range(100)]
+    found = evaluation.Evaluation("test", "", {}, {}, names, np.diag(confusion) / 5, confusion)
+    heading, first, *others = found.table().splitlines()
+    assert "10 lowest of 100" in heading
+    assert first == "   42        5    0.00 %  52 (4), 40 (1)"
+    assert len(others) == 9
+
+
+def test_a_class_without_samples_has_no_accuracy():
+    found = evaluation.Evaluation("test", "", {}, {}, "ab", np.array([1.0, 0.0]), np.array([[3, 0], [0, 0]]))
+    assert found.table().splitlines()[2] == "    b        0         -"

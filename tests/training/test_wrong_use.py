@@ -45,7 +45,6 @@ def complaint(capsys: pytest.CaptureFixture[str], status: int) -> str:
         ("--config mnist1", "did you mean `mnist1d`?"),
         ("--config .", "'.'"),
         ("--ckpt_path nowhere.ckpt", "nowhere.ckpt"),
-        ("--ckpt_path last", "no last.ckpt"),
         ("--ckpt_path .", "no best.ckpt"),
     ],
 )

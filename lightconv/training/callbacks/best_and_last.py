@@ -75,8 +75,7 @@ class BestAndLast(Checkpoint):
         try:
             self._write(trainer)
         except OSError as error:
-            # What made the run fail is told by the exception.
-            rank_zero_warn(f"The last checkpoint could not be written: {error}")
+            rank_zero_warn(str(error))  # what made the run fail is told by the exception
 
     def state_dict(self) -> dict[str, Any]:
         """What has to survive a restart."""

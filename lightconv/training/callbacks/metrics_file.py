@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightconv.files import beside
 from lightconv.training.callbacks.history import History
@@ -45,7 +46,10 @@ class MetricsFile(History):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write the rows of the epochs that are complete."""
         if self.rows and trainer.is_global_zero:
-            self._write(trainer)
+            try:
+                self._write(trainer)
+            except OSError as error:
+                rank_zero_warn(str(error))  # what made the run fail is told by the exception
 
     def _write(self, trainer: Trainer) -> None:
         if getattr(trainer, "fast_dev_run", False):
