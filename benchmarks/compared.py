@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from buffers import reuse_buffers
 from limits import described, least_seconds
 from paired import machine, measure
 from results import Row, save, show
 
 import lightconv
+from lightconv.training.buffers import reuse_buffers
 
 Candidates = Mapping[str, Callable[[], object]]
 

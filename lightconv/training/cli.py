@@ -213,7 +213,7 @@ class TrainingCLI(LightningCLI):
             _say(f"{best}; checkpoints, metrics and curves are in {self.folder}")
 
     def _how_to_go_on(self) -> str:
-        if self.subcommand != "fit":
+        if self.checkpoints is None:
             return ""
         if self._best() and self.folder.has("last"):
             return " Go on with the same command and `--ckpt_path last`."
