@@ -98,7 +98,7 @@ class Evaluation:
         # Errors are a few in a thousand: on a linear scale the diagonal would be all there is to see.
         axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.4, 0, 1), interpolation="nearest")
         every = max(1, count // 10)
-        ticks = np.arange(0, count, every)
+        ticks = list(range(0, count, every))
         names = [self.class_names[tick] for tick in ticks]
         axes.set_xticks(ticks, names, fontsize=SMALL, rotation=90 if max(map(len, names)) > 3 else 0)
         axes.set_yticks(ticks, names, fontsize=SMALL)
@@ -110,9 +110,8 @@ class Evaluation:
         if count <= _SHOWN:
             for (label, predicted), samples in np.ndenumerate(self.confusion):
                 if samples:
-                    dark = shares[label, predicted] > 0.3
-                    text = {"color": "white" if dark else INK, "fontsize": SMALL}
-                    axes.text(predicted, label, str(samples), ha="center", va="center", **text)
+                    colour = "white" if shares[label, predicted] > 0.3 else INK
+                    axes.text(predicted, label, str(samples), ha="center", va="center", color=colour, fontsize=SMALL)
         figure.suptitle(self.title, color=INK, fontsize=LARGE)
         content = io.BytesIO()
         figure.savefig(content, format="png", metadata={"Software": None})
