@@ -21,7 +21,7 @@ FEW = {
     "MNISTData": ["--data.variant", "digits", "--data.fraction", "0.3"],
     "MNIST100Data": ["--data.variant", "digits", "--data.fraction", "0.04"],
 }
-LIMITS = ["--trainer.limit_test_batches", "2", "--trainer.limit_predict_batches", "2"]
+LIMITS = ["--trainer.limit_test_batches", "2", "--trainer.limit_predict_batches", "2", "--data.batch_size", "64"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +33,7 @@ def place(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(command: str, name: str, *arguments: str) -> None:
     few = FEW[CONFIGS[name]["data"]["class_path"]]
     options = ["--config", name, *HERE, *few, "--data.val_split", "0.2", "--trainer.max_epochs", "1"]
+    options += ["--trainer.precision", "32-true"]
     assert main([command, *options, *LIMITS, *arguments]) == 0
 
 
@@ -52,7 +53,7 @@ def test_from_fit_to_predict(name: str):
     tested = json.loads(Path(folder, "test.json").read_text())
     with Path(folder, "predictions.csv").open() as file:
         table = list(csv.DictReader(file))
-    assert tested["samples"] == len(table) == 2 * CONFIGS[name]["data"]["init_args"]["batch_size"]
+    assert tested["samples"] == len(table) == 2 * 64
     assert tested["accuracy"] == pytest.approx(sum(row["label"] == row["predicted"] for row in table) / len(table))
 
     run("fit", name, "--trainer.precision", "bf16-mixed", "--run_dir", "mixed")
