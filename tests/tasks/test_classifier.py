@@ -79,7 +79,7 @@ def test_predict_gives_probabilities():
         {"halve_every": 0},
         {"optimizer": "adam"},
         {"schedule": "cosine"},
-        {"network_options": {"channels": 3}},
+        {"network_options": {"colours": 3}},
     ],
 )
 def test_wrong_options(options: dict):
