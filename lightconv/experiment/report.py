@@ -139,13 +139,8 @@ def _closer(part: Part, name: str, results: Results) -> list[Picture]:
         samples = x[[mistake["index"] for mistake in mistakes]]
         png = pictures.mistakes(mistakes, samples, data.class_names)
         seed = found[0]["settings"]["seed_everything"]
-        made.append(
-            Picture(
-                f"{stem}-mistakes",
-                f"{name}, seed {seed}: the mistakes it was surest of: what it is → what was said.",
-                png,
-            )
-        )
+        caption = f"{name}, seed {seed}: the mistakes it was surest of, what it is → what was said."
+        made.append(Picture(f"{stem}-mistakes", caption, png))
     return made
 
 
