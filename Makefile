@@ -7,7 +7,7 @@ STAMP := $(VENV)/.current
 DOCS := $(VENV)/.docs
 RUN := runs/mnist1d-light
 
-.PHONY: setup train test test-long fuzz lint bench docs notebooks clean
+.PHONY: setup train test test-long fuzz experiment lint bench docs notebooks clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -37,6 +37,8 @@ test-long: $(STAMP)  ## Run the same properties with many cases
 SECONDS := 600
 fuzz: $(STAMP)  ## Fuzz readers, kernels and operators for SECONDS=600; failures are kept in .fuzz
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
+experiment: $(STAMP)  ## Repeat the report's comparison, MNIST-100 (hours; with QUICK=1 minutes)
+	@$(BIN)/python cli.py experiment --config experiment_mnist100 $(if $(QUICK),--quick)
 
 lint: $(STAMP)  ## Check style and types
 	@$(BIN)/ruff check .

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from lightning.pytorch import LightningModule, Trainer
 
 from lightconv.files import beside
+from lightconv.style import COLOURS, INK, LARGE, NORMAL, dress
 from lightconv.training.callbacks.history import History, Rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CURVES = "curves.png"
-_PARTS = {"train": ("training", "#2a6fb0"), "val": ("validation", "#d9601a")}
-_INK, _FAINT = "#333333", "#dddddd"
+_PARTS = {"train": ("training", COLOURS[0]), "val": ("validation", COLOURS[1])}
 
 
 class Curves(History):
@@ -62,7 +62,7 @@ def draw(rows: Rows, path: Path, title: str) -> None:
         _line(error, errors, label, colour, "{:.2f} %")
     _dress(loss, "loss (cross entropy)")
     _dress(error, "error (%)")
-    figure.suptitle(title, color=_INK, fontsize=12)
+    figure.suptitle(title, color=INK, fontsize=LARGE)
     with beside(path) as file:
         figure.savefig(file, format="png", metadata={"Software": None})
 
@@ -88,8 +88,7 @@ def _line(axes: "Axes", points: list[tuple[int, float]], label: str, colour: str
 def _dress(axes: "Axes", what: str) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-    axes.set_xlabel("epoch", color=_INK)
-    axes.set_title(what, color=_INK, fontsize=10, loc="left")
+    dress(axes, what, "epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if axes.lines and axes.dataLim.ymax > 0:
         # Logarithmic: on a linear axis the first epochs hide all others. A zero drops below the axis.
@@ -97,12 +96,5 @@ def _dress(axes: "Axes", what: str) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(colors=_INK, labelsize=9)
-    axes.grid(color=_FAINT, linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color("#999999")
     if axes.lines:
-        axes.legend(frameon=False, labelcolor=_INK, fontsize=9)
+        axes.legend(frameon=False, labelcolor=INK, fontsize=NORMAL)
