@@ -37,12 +37,12 @@ def table(rows: Sequence[Row], columns: Sequence[str] = ()) -> Table:
         columns: the heads of the columns to keep, in this order; all of them by default. One that has nothing to
             say is left out.
     """
-    epochs = max(len(row.losses) for row in rows)
-    shown = list(range(epochs)) if epochs <= _SHOWN_EPOCHS else _spread(epochs)
     followed = {"val": "held-out loss", "train": "training loss"}[rows[0].followed]
     if mixed := len({row.followed for row in rows}) > 1:
         followed = "loss (held-out, * training)"
-    after = ", ".join(str(epoch + 1) for epoch in shown)
+    lengths = {len(row.losses) for row in rows}
+    epochs = ", ".join(str(epoch + 1) for epoch in _shown(max(lengths)))
+    after = f"after epoch {epochs}" if len(lengths) == 1 else "from the first epoch to the last"
     makers: dict[str, Callable[[Row], str]] = {
         "network": lambda row: row.name,
         "trained on": lambda row: f"{row.samples['train']:,}",
@@ -52,7 +52,7 @@ def table(rows: Sequence[Row], columns: Sequence[str] = ()) -> Table:
         "ONNX bytes": lambda row: f"{row.cost['onnx_bytes']:,}" if row.cost else "",
         "test %": lambda row: mean_and_range(row.accuracy),
         "fresh %": lambda row: mean_and_range(row.fresh) if row.fresh else "",
-        f"{followed} after epoch {after}": lambda row: _losses(row, shown) + " *" * (mixed and row.followed == "train"),
+        f"{followed} {after}": lambda row: _losses(row) + " *" * (mixed and row.followed == "train"),
         "processor s": lambda row: f"{statistics.fmean(row.processor_seconds):,.0f}",
         "onnxruntime µs": lambda row: f"{row.cost['microseconds']:,.0f}" if row.cost else "",
     }
@@ -77,14 +77,12 @@ def mean_and_range(shares: Sequence[float]) -> str:
     return mean if len(shares) == 1 else f"{mean} ({100 * min(shares):.2f} to {100 * max(shares):.2f})"
 
 
-def _losses(row: Row, shown: list[int]) -> str:
-    """Of a run with more epochs than the others the last ones are in their places."""
-    losses = row.losses
-    if len(losses) != max(shown) + 1:
-        shown = list(range(len(losses))) if len(losses) <= _SHOWN_EPOCHS else _spread(len(losses))
-    return " ".join(f"{losses[epoch]:.3g}" for epoch in shown)
+def _losses(row: Row) -> str:
+    return " ".join(f"{row.losses[epoch]:.3g}" for epoch in _shown(len(row.losses)))
 
 
-def _spread(epochs: int) -> list[int]:
-    """The first, the last, and some between."""
+def _shown(epochs: int) -> list[int]:
+    """All epochs if they are few, else the first, the last, and some between."""
+    if epochs <= _SHOWN_EPOCHS:
+        return list(range(epochs))
     return [round(i * (epochs - 1) / (_SHOWN_EPOCHS - 1)) for i in range(_SHOWN_EPOCHS)]

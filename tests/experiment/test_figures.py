@@ -7,8 +7,9 @@ import torch
 
 from lightconv.experiment.networks import multiply_adds
 from lightconv.experiment.pictures import _apart
-from lightconv.experiment.rows import means
+from lightconv.experiment.rows import Row, means
 from lightconv.experiment.scoring import confusion, mistakes
+from lightconv.experiment.tables import table
 from lightconv.tasks import Classifier, MNIST1DClassifier, MNIST100Classifier, MNISTClassifier
 
 
@@ -57,3 +58,26 @@ def test_means_over_seeds():
 def test_labels_are_moved_apart_as_little_as_it_takes():
     assert _apart([0.0, 10.0], 5) == [0.0, 10.0]
     assert _apart([10.0, 0.0, 1.0], 5) == [10.0, -2.0, 3.0]
+
+
+def row(name: str, losses: list[float | None], followed: str = "val") -> Row:
+    return Row(
+        part="p", name=name, row=name, level=None, command="", seeds=[1], task="mnist1d", network="tiny",
+        network_options={}, parameters=1855, samples={"train": 4000}, accuracy=[0.5], fresh=[], followed=followed,
+        curves={f"{followed}_loss": [losses]}, processor_seconds=[2.0], versions={}, cost={},
+    )  # fmt: skip
+
+
+def test_losses_of_as_many_epochs_and_of_more():
+    same = table([row("a", [2.0, 1.0]), row("b", [3.0, None])], ["network", "held-out loss"])
+    assert same.heads == ["network", "held-out loss after epoch 1, 2"]
+    assert same.cells == [["a", "2 1"], ["b", "3 nan"]]
+    other = table([row("a", [2.0, 1.0]), row("b", [float(9 - i) for i in range(9)])], ["network", "held-out loss"])
+    assert other.heads == ["network", "held-out loss from the first epoch to the last"]
+    assert other.cells == [["a", "2 1"], ["b", "9 7 5 3 1"]]
+
+
+def test_what_is_followed_is_said():
+    mixed = table([row("a", [2.0]), row("b", [1.0], "train")], ["loss"])
+    assert mixed.cells == [["2"], ["1 *"]]
+    assert "fresh %" not in table([row("a", [2.0])]).heads, "nothing to say"
