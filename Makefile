@@ -37,6 +37,7 @@ test-long: $(STAMP)  ## Run the same properties with many cases
 SECONDS := 600
 fuzz: $(STAMP)  ## Fuzz readers, kernels and operators for SECONDS=600; failures are kept in .fuzz
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
+
 experiment: $(STAMP)  ## Repeat the report's comparison, MNIST-100 (hours; with QUICK=1 minutes)
 	@$(BIN)/python cli.py experiment --config experiment_mnist100 $(if $(QUICK),--quick)
 

@@ -3,7 +3,7 @@
 import io
 import statistics
 from collections.abc import Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -169,7 +169,9 @@ def scatter(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) 
     _label_places(axes, 0.8 * 72 * figure.get_figheight(), labels)
     counts = sorted({row.parameters for row in rows})
     few = len(counts) <= 4 and all(b > 1.5 * a for a, b in pairwise(counts))
-    axes.xaxis.set_major_locator(FixedLocator(counts) if few else LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(
+        FixedLocator(counts) if few else LogLocator(subs=(1, 2, 5) if counts[-1] < 100 * counts[0] else (1,))
+    )
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     low, high = sorted(axes.get_ylim())
@@ -250,8 +252,13 @@ def _error(accuracy: float) -> float:
 def _label_places(axes: Axes, height: float, labels: Sequence[tuple[float, float, str]]) -> None:
     """Write labels to the right of their points, moved apart where they are close, on axes of so many points."""
     span = abs(np.diff(np.log(axes.get_ylim())).item())
-    for _, group in groupby(sorted(labels), key=lambda label: round(np.log10(label[0]) * 6)):
-        members = list(group)
+    columns: list[list[tuple[float, float, str]]] = []
+    for label in sorted(labels):
+        if columns and label[0] < 2 * columns[-1][-1][0]:
+            columns[-1].append(label)
+        else:
+            columns.append([label])
+    for members in columns:
         places = _apart([np.log(error) / span * height for _, error, _ in members], 9.5)
         for (x, error, name), place in zip(members, places, strict=True):
             moved = np.log(error) / span * height - place
