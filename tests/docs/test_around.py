@@ -30,8 +30,8 @@ def test_docstrings_become_restructured_text() -> None:
         "        more",
     ]
     assert prose.restructured(lines) == [
-        *("Title", "", ".. list-table::", "   :header-rows: 1", "", "   * - a", "     - b", "   * - 1"),
-        *(r"     - \*x", "", "Args:", r"    x: (N, \*size).", "", "      more", ""),
+        *("Title.", "", ".. list-table::", "   :header-rows: 1", "", "   * - a", "     - b", "   * - 1"),
+        *(r"     - \*x", "", "Args:", r"    x: (N, \*size).", "", "        more", ""),
     ]
 
 
