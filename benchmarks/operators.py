@@ -83,8 +83,9 @@ def operator(
         args = make()
         operations = 0.0
         if "conv" in name:
+            call = both(torchs, args)[which]
             with FlopCounterMode(display=False) as counter:
-                both(torchs, args)[which]()
+                call()
                 operations = float(counter.get_total_flops())
         with torch.no_grad():
             moved = 4.0 * (sum(a.numel() for a in args) + torchs(*args).numel())
