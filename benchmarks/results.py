@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -177,7 +178,7 @@ def plot(rows: Sequence[Row], path: Path, title: str) -> None:
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(axis="x", linewidth=0.4)
     axes.set_xlabel(f"torch's time over lightconv's, {least_threads} thread(s): right of 1 lightconv is faster")
-    axes.set_title(title, fontsize=9, loc="left")
-    axes.legend(loc="lower right", fontsize=8)
+    figure.suptitle(textwrap.fill(title, 120), fontsize=8)
+    figure.legend(loc="outside lower right", fontsize=8)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
