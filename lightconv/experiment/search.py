@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from lightning.pytorch import Trainer, seed_everything
@@ -86,7 +87,7 @@ def _held_out_digits(root: str, variant: Any, source: Any) -> Arrays:
 @cache
 def _held_out_pairs(root: str, variant: Any) -> Arrays:
     digits = _held_out_digits(root, variant, "auto")
-    arrays: Arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for number, part in enumerate(("train", "test")):
         x, y = digits[f"x_{part}"], digits[f"y_{part}"]
         count = len(y) * 6 // 5 if part == "train" else len(y)
