@@ -82,6 +82,10 @@ def complaint(command: list[str]) -> str | None:
     program = program.removeprefix(".venv/bin/")
     if program in ("python", "python3") and rest and rest[0] == "cli.py":
         program, rest = "lightconv", rest[1:]
+    if program == "srun":  # starts the command behind it
+        return complaint(rest)
+    if program == "torchrun":  # the same, for a Python file
+        program, rest = "lightconv", rest[rest.index("cli.py") + 1 :]
     if program == "lightconv":
         try:
             status = main(rest)
