@@ -117,15 +117,30 @@ def workspace_bytes() -> int:
 _HALVES = (torch.float16, torch.bfloat16)
 
 
-def compiled(name: str, *args: Any) -> Any:
+def rehearsing() -> Any:
+    """A block in which fake tensors take the same steps as real ones, so that their memory can be counted.
+
+    Elsewhere an operation on fake tensors is its result's shape and nothing more.
+    """
+    global _rehearsing
+    previous, _rehearsing = _rehearsing, True
+
+    def restore() -> None:
+        global _rehearsing
+        _rehearsing = previous
+
+    return _Setting(restore)
+
+
+def compiled(name: str, *args: Any, stand_in: Callable[..., Any] | None = None) -> Any:
     """The result of the compiled kernel of that name; None if it does not support the case, or is not wanted.
 
     Kernels compute in float32. Half precision is kept in half precision and computed in float32, as sums are in the
-    definition.
+    definition. A `stand_in` is called in the kernel's place.
     """
     if _backend != "auto" and _backend != "native":
         return None
-    kernel = kernels.KERNELS[name]
+    kernel = stand_in or kernels.KERNELS[name]
     result = kernel(*args)
     if result is not None or args[0].dtype not in _HALVES or not args[0].is_cpu or not kernels.available():
         return result
@@ -200,13 +215,17 @@ class Operation:
         self.aten = aten
         compute = run or definition
 
+        def expected(*args: Any) -> Any:
+            return shape(*args) if kernels.covers(name, args) else None
+
         def evaluate(*args: Any) -> Any:
+            stand_in = None
             if args[0].is_meta or isinstance(args[0], FakeTensor):
-                if not _rehearsing or (_backend in ("auto", "native") and kernels.covers(name, args)):
+                if not _rehearsing:
                     return shape(*args)
-                return aten(*args) if _backend == "aten" and aten is not None else compute(*args)
+                stand_in = expected
             if name in kernels.KERNELS:
-                result = compiled(name, *args)
+                result = compiled(name, *args, stand_in=stand_in)
                 if result is not None:
                     return result
             if _backend == "aten" and aten is not None:
