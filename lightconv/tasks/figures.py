@@ -1,6 +1,7 @@
 """The figures of an epoch: noted batch by batch, counted once."""
 
 from collections.abc import Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -79,16 +80,21 @@ class Figures(nn.Module):
             sizes = torch.tensor([len(some) for some in labels], device=losses[0].device)
             self.loss.update(torch.stack(losses), sizes)
             self._count(torch.cat(predicted), torch.cat(labels))
-        figures = {name: metric.compute() for name, metric in self.metrics.items()}
+        counted = self._counted
+        figures = {name: metric.compute() for name, metric in counted.items()}
         figures["loss"] = self.loss.compute()
-        for metric in (self.loss, *self.metrics.values()):
+        for metric in (self.loss, *counted.values()):
             metric.reset()
         self.reset()
         self.details = {name: value for name, value in figures.items() if value.dim()}
         return {f"{self.stage}_{name}": value for name, value in figures.items() if not value.dim()}
 
+    @property
+    def _counted(self) -> dict[str, Metric]:
+        return cast(dict[str, Metric], dict(self.metrics.items()))
+
     def _count(self, predicted: Tensor, labels: Tensor) -> None:
-        for name, metric in self.metrics.items():
+        for name, metric in self._counted.items():
             place = self.places.get(name)
             if place is None:
                 metric.update(predicted, labels)
@@ -96,5 +102,5 @@ class Figures(nn.Module):
                 metric.update(predicted // place % 10, labels // place % 10)
 
 
-def _accuracy(classes: int, average: str = "micro") -> MulticlassAccuracy:
+def _accuracy(classes: int, average: Literal["micro", "none"] = "micro") -> MulticlassAccuracy:
     return MulticlassAccuracy(classes, average=average, validate_args=False)

@@ -7,7 +7,8 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 
-Precision = Literal["auto", "64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed", "64", "32"] | int
+Settled = Literal["64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed", "64", "32", 64, 32]
+Precision = Literal["auto"] | Settled
 
 
 class RunTrainer(Trainer):
@@ -22,12 +23,11 @@ class RunTrainer(Trainer):
     def __init__(
         self, *, precision: Precision = "auto", profiler: Profiler | str | None = None, **options: Any
     ) -> None:
-        if precision == "auto":
-            precision = precision_of(options.get("accelerator", "auto"))
-        super().__init__(precision=precision, profiler=profiler or Unprofiled(), **options)
+        settled = precision_of(options.get("accelerator", "auto")) if precision == "auto" else precision
+        super().__init__(precision=settled, profiler=profiler or Unprofiled(), **options)
 
 
-def precision_of(accelerator: Any = "auto") -> Precision:
+def precision_of(accelerator: Any = "auto") -> Settled:
     """The precision that the hardware is made for, by the name that Lightning's Trainer takes.
 
     - a GPU that computes in bfloat16 (Ampere and later): ``"bf16-mixed"``;
