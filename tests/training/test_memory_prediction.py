@@ -90,7 +90,7 @@ def test_parts_are_what_they_are_called():
     classifier, batch, optimizer = made(MNIST100Classifier, "original", 16, "adamw")
     peak = predict_peak(classifier, batch, optimizer=optimizer)
     weights = 4 * 851_430
-    assert weights < peak.parameters < weights + 1000
+    assert weights < peak.parameters < weights + 400_000  # two confusion matrices of 100 classes among them
     assert 2 * weights < peak.optimizer < 2 * weights + 1000
     assert 0 < peak.gradients <= weights
     assert peak.batch == 16 * (28 * 56 + 8)

@@ -11,7 +11,7 @@ from lightconv.errors import UsageError
 from lightconv.training.memory.batch import batch_size, evenly
 from lightconv.training.memory.predict import Peak, Rehearsal, in_words, largest_micro_batch
 from lightconv.training.memory.say import say
-from lightconv.training.memory.share import GIBIBYTE, MARGIN, cap, context_share, process_share
+from lightconv.training.memory.share import GIBIBYTE, cap, context_share, margin, process_share
 from lightconv.training.memory.steps import MicroBatchedOptimization, least, parts
 
 
@@ -31,7 +31,8 @@ class MemoryBudget(Callback):
 
     On a GPU the budget holds for the whole process: its CUDA context is subtracted, and PyTorch's allocator hands
     out no more than the rest. On a CPU 1.25 GiB are subtracted for Python, libraries and data (more if the process
-    holds more), and the prediction decides.
+    holds more), a third of the rest is left to the holes that the C library leaves between tensors, and the
+    prediction decides.
 
     Args:
         gibibytes: the budget, for each process.
@@ -116,7 +117,7 @@ class MemoryBudget(Callback):
                 optimizer=trainer.optimizers[0],
                 context=trainer.strategy.precision_plugin.train_step_context,
             )
-            allowed = self._allowed / MARGIN - _buckets(trainer)
+            allowed = self._allowed / margin(trainer.strategy.root_device) - _buckets(trainer)
             found = largest_micro_batch(rehearsal, allowed)
         except Exception as error:  # whatever a module may do with tensors that have no contents
             reason = next(iter(str(error).splitlines()), type(error).__name__)

@@ -13,24 +13,29 @@ def measured_peak(run: Callable[[], Any]) -> int:
     included. Tensors that were there before do not count.
 
     >>> import torch
-    >>> measured_peak(lambda: torch.zeros(1000) + 1)
+    >>> measured_peak(lambda: torch.zeros(1000).clone())
     8000
     """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         run()
-    events: list[tuple[int, int]] = []
-    _collect(profiler.profiler.kineto_results.experimental_event_tree(), events)
+    blocks: dict[int, int] = {}
     now = peak = 0
-    for _, size in sorted(events, key=lambda event: event[0]):
-        now += size
-        peak = max(peak, now)
+    for event in _allocations(profiler.profiler.kineto_results.experimental_event_tree()):
+        if event.alloc_size > 0:
+            blocks[event.ptr] = event.alloc_size
+            now += event.alloc_size
+            peak = max(peak, now)
+        else:
+            now -= blocks.pop(event.ptr, 0)  # a block from before, if it is not known
     return peak
 
 
-def _collect(nodes: Any, events: list[tuple[int, int]]) -> None:
-    waiting = list(nodes)
+def _allocations(nodes: Any) -> list[Any]:
+    """In the order of time; sizes of blocks taken back are negative."""
+    found, waiting = [], list(nodes)
     while waiting:
         node = waiting.pop()
         waiting += node.children
         if node.tag.name == "Allocation":
-            events.append((node.start_time_ns, node.extra_fields.alloc_size))
+            found.append(node)
+    return [node.extra_fields for node in sorted(found, key=lambda node: node.start_time_ns)]

@@ -34,7 +34,7 @@ class Peak:
     """
 
     parameters: int
-    """Parameters and buffers."""
+    """Parameters, buffers, and other tensors that modules keep, such as the states of metrics."""
     gradients: int
     """Of the parameters, as far as they exist at that moment."""
     optimizer: int
@@ -203,7 +203,9 @@ class Rehearsal:
     def _mark(self, live: LiveBytes) -> None:
         state = [] if self._optimizer is None else tree_leaves(list(self._optimizer.state.values()))
         parameters = list(self._module.parameters())
+        kept = [value for m in self._module.modules() for value in vars(m).values() if not isinstance(value, nn.Module)]
         for kind, tensors in (
+            ("parameters", tree_leaves(kept)),
             ("gradients", [p.grad for p in parameters]),
             ("optimizer", state),
             ("batch", tree_leaves(self._batch)),
