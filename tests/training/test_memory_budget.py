@@ -287,7 +287,7 @@ def test_processes_repeat_a_step_together():
     assert len(told) == 8, done.stderr[-2000:]
     runs = {rank: [line.split(" ", 1) for r, line in told if r == rank] for rank in ("rank 0", "rank 1")}
     assert runs["rank 0"] == runs["rank 1"]
-    (_, without), (_, whole), (size, starved), (_, smaller) = runs["rank 0"]
+    (size, starved), (_, smaller), (_, without), (_, whole) = runs["rank 0"]
     assert without == whole
     assert (size, starved) == ("3000", smaller)
 

@@ -1,4 +1,4 @@
-"""Trains in two processes: whole batches without a budget and with one, then starved, then in smaller parts.
+"""Trains in two processes: starved, in smaller parts, then whole batches without a budget and with one.
 
 Each process prints a line for each of the four trainings: the micro-batch, a digest of the weights, the figures.
 In the starved one the operating system refuses the second process more memory than it has, but for 30 MiB.
@@ -54,7 +54,8 @@ def train(callbacks: list[Callback]) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    train([])
-    train([MemoryBudget(gibibytes=100, micro_batch=SAMPLES)])
+    # first, for later the process has memory left over that it need not ask for
     train([MemoryBudget(gibibytes=100, micro_batch=SAMPLES), Starved()])
     train([MemoryBudget(gibibytes=100, micro_batch=SAMPLES // 2)])
+    train([])
+    train([MemoryBudget(gibibytes=100, micro_batch=SAMPLES)])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.loops.optimization.automatic import Closure, ClosureResult, _AutomaticOptimization
 from lightning.pytorch.loops.utilities import _block_parallel_sync_behavior
 from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_error
@@ -68,7 +68,8 @@ class _Repeated(Closure):
         """Forward and backward pass of the whole batch, repeated until they fit."""
         trainer = self._trainer
         size = self._sizes.settle(trainer, self._batch)
-        before = Before(trainer.lightning_module, trainer._results, keep_gradients=self._zero_grad_fn is None)
+        logged: Any = trainer._results
+        before = Before(trainer.lightning_module, logged, keep_gradients=self._zero_grad_fn is None)
         while True:
             result = self._attempt(size)
             agreed = least(trainer, size if result is not None else smaller(self._count, size))
@@ -125,7 +126,7 @@ def parts(trainer: Trainer, batch: Any, size: int) -> Any:
     if count <= size:
         yield 0, batch, 1
         return
-    results = trainer._results
+    results: Any = trainer._results
     for start, stop in evenly(count, size):
         piece = part(batch, start, stop)
         results.batch, results.batch_size = piece, None
@@ -153,7 +154,7 @@ def least(trainer: Trainer, size: int) -> int:
     return int(trainer.strategy.reduce(wanted, reduce_op="min"))
 
 
-def reduce_gradients(model: DistributedDataParallel, module: LightningModule) -> None:
+def reduce_gradients(model: DistributedDataParallel, module: Any) -> None:
     """Average gradients over all processes, as a backward pass through ``model`` does, by one that adds zeros.
 
     It comes when all micro-batches are done everywhere: a process that runs out of memory while others wait for its

@@ -20,7 +20,8 @@ class MemorySummary(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Rehearse the step with the first batch."""
-        if self._done or not trainer.is_global_zero or any(isinstance(c, MemoryBudget) for c in trainer.callbacks):
+        others: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        if self._done or not trainer.is_global_zero or any(isinstance(c, MemoryBudget) for c in others):
             return
         self._done = True
         try:
