@@ -289,7 +289,8 @@ def test_processes_repeat_a_step_together():
     assert runs["rank 0"] == runs["rank 1"]
     (size, starved), (_, smaller), (_, without), (_, whole) = runs["rank 0"]
     assert without == whole
-    assert (size, starved) == ("3000", smaller)
+    assert int(size) < 6000
+    assert starved == smaller
 
 
 # --- around it ------------------------------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ def train(callbacks: list[Callback]) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     # first, for later the process has memory left over that it need not ask for
-    train([MemoryBudget(gibibytes=100, micro_batch=SAMPLES), Starved()])
-    train([MemoryBudget(gibibytes=100, micro_batch=SAMPLES // 2)])
+    starved = MemoryBudget(gibibytes=100, micro_batch=SAMPLES)
+    train([starved, Starved()])
+    train([MemoryBudget(gibibytes=100, micro_batch=starved.micro_batch)])
     train([])
     train([MemoryBudget(gibibytes=100, micro_batch=SAMPLES)])
