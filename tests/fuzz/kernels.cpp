@@ -185,7 +185,7 @@ void check_block(Bytes& from, Numbers& numbers) {
     equal(to_b, b_grad, "the bias of block_weight");
 }
 
-bool draw_pool(Bytes& from, bool mean, PoolGeometry& g) {
+bool draw_pool(Bytes& from, PoolGeometry& g) {
     memset(&g, 0, sizeof g);
     const index_t axes = from.draw(1, 3), most_size = axes == 3 ? 6 : 70;
     g.planes = from.draw(1, 5), g.threads = 1;
@@ -194,8 +194,8 @@ bool draw_pool(Bytes& from, bool mean, PoolGeometry& g) {
         const bool used = i >= 3 - axes;
         g.kernel[i] = !used ? 1 : simple ? 2 : from.draw(1, 6);
         g.stride[i] = !used ? 1 : simple ? 2 : from.draw(1, 4);
-        g.dilation[i] = used && !simple && !mean ? from.draw(1, 3) : 1;
-        g.pad[i] = g.high[i] = used && !simple ? from.draw(0, g.kernel[i] / 2) : 0;
+        g.dilation[i] = used && !simple ? from.draw(1, 3) : 1;
+        g.pad[i] = used && !simple ? from.draw(0, g.kernel[i] / 2) : 0;
         g.size[i] = used ? from.draw(1, most_size) : 1;
         const index_t room = g.size[i] + 2 * g.pad[i] - g.dilation[i] * (g.kernel[i] - 1) - 1;
         if (room < 0) return false;
@@ -203,7 +203,6 @@ bool draw_pool(Bytes& from, bool mean, PoolGeometry& g) {
         // as with ceil_mode: one more window, if it begins before the end
         if (room % g.stride[i] && g.stride[i] * g.out[i] < g.size[i] + g.pad[i] && from.draw(0, 1)) g.out[i]++;
     }
-    if (mean) g.divisor = from.draw(0, 2) ? 0 : from.draw(1, 9), g.count_include_pad = from.draw(0, 1);
     return true;
 }
 
@@ -222,19 +221,6 @@ void window(const PoolGeometry& g, index_t i, const Work& work) {
         }
         if (inside) work(place, t);
     }
-}
-
-// Of a window, the number of elements that its mean is divided by.
-float divided_by(const PoolGeometry& g, index_t i) {
-    if (g.divisor) return (float)g.divisor;
-    const index_t o[3] = {i / (g.out[1] * g.out[2]), i / g.out[2] % g.out[1], i % g.out[2]};
-    index_t count = 1;
-    for (int a = 0; a < 3; a++) {
-        const index_t begin = g.stride[a] * o[a] - g.pad[a];
-        const index_t low = g.count_include_pad ? begin : most(begin, 0);
-        count *= least(begin + g.kernel[a], g.size[a] + (g.count_include_pad ? g.high[a] : 0)) - low;
-    }
-    return (float)count;
 }
 
 template <class Number>
@@ -262,31 +248,62 @@ void check_max_pool(const PoolGeometry& g, const std::vector<float>& x, const st
 
 void check_pool(Bytes& from, Numbers& numbers) {
     PoolGeometry g;
-    if (!draw_pool(from, false, g)) return;
+    if (!draw_pool(from, g)) return;
     const std::vector<float> x = numbers(g.planes * g.in_plane()), grad = numbers(g.planes * g.out_plane());
     if (g.taps() <= 128) check_max_pool<int8_t>(g, x, grad);
     check_max_pool<int32_t>(g, x, grad);
 }
 
-void check_mean(Bytes& from, Numbers& numbers) {
-    PoolGeometry g;
-    if (!draw_pool(from, true, g)) return;
-    const index_t out = g.out_plane(), in = g.in_plane();
-    const std::vector<float> x = numbers(g.planes * in), grad = numbers(g.planes * out);
-    std::vector<float> found(g.planes * out), back(g.planes * in, NAN);
-    std::vector<double> expected(g.planes * in);
-    fuzzed_avg_pool(&g, x.data(), found.data());
-    fuzzed_avg_pool_spread(&g, grad.data(), back.data());
-    for (index_t i = 0; i < g.planes * out; i++) {
-        const float divisor = divided_by(g, i % out);
-        float total = 0;
-        window(g, i % out, [&](index_t place, index_t) {
-            total += x[i / out * in + place];
-            expected[i / out * in + place] += (double)grad[i] / divisor;
-        });
-        require(found[i] == total / divisor, "avg_pool");
+// A band whose taps are neighbours, as those of windows, or lie anywhere.
+struct DrawnBand {
+    std::vector<index_t> index, count;
+    std::vector<float> weight;
+    Band band;
+
+    DrawnBand(Bytes& from, Numbers& numbers) {
+        const index_t size = from.draw(1, 40), out = from.draw(1, 40), taps = from.draw(1, least(size, 6));
+        const bool near = from.draw(0, 3), one_number = from.draw(0, 1);
+        index.resize(out * taps), count.resize(out), weight = numbers(out * taps);
+        for (index_t o = 0; o < out; o++) {
+            count[o] = one_number ? taps : 1 + (index_t)(numbers.random() % taps);
+            const index_t start = o * (size - taps) / most(1, out - 1);
+            for (index_t t = 0; t < taps; t++)
+                index[o * taps + t] = near ? start + t : (index_t)(numbers.random() % size);
+        }
+        band = Band{size, out, taps, index.data(), weight.data(), count.data()};
+        if (!from.draw(0, 3)) band = Band{size, size, 1, nullptr, nullptr, nullptr};
     }
-    for (index_t i = 0; i < g.planes * in; i++) require(fabs(back[i] - expected[i]) < 1e-4, "avg_pool_spread");
+
+    // Calls work(place, weight) for the taps of output `o`.
+    template <class Work>
+    void sum(index_t o, const Work& work) const {
+        if (!band.index) return work(o, 1);
+        for (index_t t = 0; t < band.count[o]; t++)
+            work(band.index[o * band.taps + t], band.weight[o * band.taps + t]);
+    }
+};
+
+void check_bands(Bytes& from, Numbers& numbers) {
+    BandGeometry g{};
+    const DrawnBand z(from, numbers), y(from, numbers), x(from, numbers);
+    g.planes = from.draw(1, 3), g.threads = 1, g.z = z.band, g.y = y.band, g.x = x.band;
+    const index_t in = g.z.size * g.y.size * g.x.size, out = g.z.out * g.y.out * g.x.out;
+    if (in > 4000 || out > 4000) return;
+    const std::vector<float> values = numbers(g.planes * in);
+    std::vector<float> found(g.planes * out, NAN), expected(g.planes * out);
+    fuzzed_resample(&g, values.data(), found.data());
+    for (index_t i = 0; i < g.planes * out; i++) {
+        const float* plane = values.data() + i / out * in;
+        const index_t at = i % out;
+        z.sum(at / (g.y.out * g.x.out), [&](index_t a, float by_z) {
+            y.sum(at / g.x.out % g.y.out, [&](index_t b, float by_y) {
+                x.sum(at % g.x.out, [&](index_t c, float by_x) {
+                    expected[i] += by_z * by_y * by_x * plane[(a * g.y.size + b) * g.x.size + c];
+                });
+            });
+        });
+    }
+    equal(found, expected, "resample");
 }
 
 void check_unpool(Bytes& from, Numbers& numbers) {
@@ -314,7 +331,7 @@ void check_unpool(Bytes& from, Numbers& numbers) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Bytes from{data, size};
     Numbers numbers{std::mt19937((unsigned)from.draw(0, 255))};
-    void (*const checks[])(Bytes&, Numbers&) = {check_conv, check_block, check_pool, check_mean, check_unpool};
+    void (*const checks[])(Bytes&, Numbers&) = {check_conv, check_block, check_pool, check_bands, check_unpool};
     checks[from.draw(0, 4)](from, numbers);
     return 0;
 }

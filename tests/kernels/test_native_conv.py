@@ -199,3 +199,17 @@ def test_small_pictures_with_many_channels(variant, outputs, size):
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(result, results[0]) for result in results)
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "stride", "padding", "output_padding", "dilation"),
+    [
+        ((3, 1, 1, 2, 7), (1, 9, 2, 4, 2), (3, 3, 1), (0, 5, 3), (1, 1, 0), (1, 3, 2)),
+        ((2, 2, 1, 1, 3), (2, 15, 1, 5, 6), (3, 3, 1), (1, 0, 2), (2, 1, 0), (3, 1, 1)),
+    ],
+    ids=["another tap than the first", "windows that lie outside"],
+)
+def test_depth_where_channels_are_lanes(variant, x, w, stride, padding, output_padding, dilation):
+    x, w = integers(*x), integers(*w, seed=1)
+    options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+    assert torch.equal(F.conv_transpose3d(x, w, **options), torch.conv_transpose3d(x, w, **options))

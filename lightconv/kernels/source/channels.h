@@ -122,7 +122,7 @@ void convolve_channels(const Convolution& job) {
     memset(weights, 0, job.groups * (taps + 1) * pitch * sizeof(float));
     for (index_t g = 0; g < job.groups; g++) {
         for (index_t c = 0; c < job.outputs; c++) {
-            const float* w = job.w + g * job.w_group + c * job.w_output;
+            const float* w = job.w + g * job.w_group + c * job.w_output + job.axis[0].weight[0];
             float* to = weights + g * taps * pitch + c;
             for (index_t i = 0; i < job.inputs; i++, w += job.w_input)
                 for (index_t ty = 0; ty < ay.taps; ty++)

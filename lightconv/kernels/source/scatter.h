@@ -86,7 +86,7 @@ bool scatter_pays(const ConvGeometry& g) {
     const Padded padded(g);
     const index_t lanes = ceil_divide(g.inputs, LANES) * LANES, outside = g.size[1] * g.size[2];
     const index_t inside = g.out[1] * g.out[2] * g.stride[1] * g.stride[2];
-    return g.size[0] == 1 && g.kernel[0] == 1 && g.y_stride[3] == g.out[2] && g.y_stride[4] == 1 &&
+    return g.size[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0 && g.y_stride[3] == g.out[2] && g.y_stride[4] == 1 &&
            g.x_stride[4] == 1 && padded.height * padded.width * lanes <= PACKED_FLOATS &&
            g.inputs * outside * 10 > 11 * lanes * inside;
 }
