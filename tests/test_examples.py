@@ -101,6 +101,8 @@ def complaint(command: list[str]) -> str | None:
         if not file.exists():
             return f"no such file: {rest[0]}"
         source = file.read_text(encoding="utf-8")
+        beside = (file.with_name(f"{name}.py") for name in re.findall(r"^from (\w+) import", source, re.MULTILINE))
+        source += "".join(other.read_text(encoding="utf-8") for other in beside if other.exists())
         unknown = [word for word in rest[1:] if word.startswith("--") and f'"{word.partition("=")[0]}"' not in source]
         return f"no such option: {unknown}" if unknown else None
     return None if program in OTHERS or program.startswith("python") else f"unknown program {program}"

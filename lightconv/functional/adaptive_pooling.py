@@ -192,7 +192,9 @@ def _matrices(size: Sizes, output_size: Sizes, shares: bool) -> Matrices:
 def _by_planes(definition: Any, shares: bool) -> Any:
     def run(x: Tensor, output_size: Sizes) -> Tensor:
         if x.dtype == torch.float32 and x.numel() and 0 not in output_size:
-            found = compiled("resample", x, _matrices(tuple(x.shape[2:]), output_size, shares))
+            # torch's result lies in row order in 3-D
+            plain = x.contiguous() if len(output_size) == 3 else x
+            found = compiled("resample", plain, _matrices(tuple(x.shape[2:]), output_size, shares))
             if found is not None:
                 return found
         y = _shape(x, output_size)

@@ -147,7 +147,8 @@ def test_a_last_batch_of_one(command: Command):
 
 
 def test_batches_of_one(command: Command, capsys: pytest.CaptureFixture[str]):
-    assert command("fit", "--data.batch_size", "1", "--run_dir", "x", config="mnist") == 2
+    arguments = ["--data.batch_size", "1", "--data.variant", "digits", "--run_dir", "x"]
+    assert command("fit", *arguments, config="mnist") == 2
     assert "`data.batch_size`" in capsys.readouterr().err
 
 
@@ -155,8 +156,9 @@ def test_nothing_ugly_is_printed(command: Command, capfd: pytest.CaptureFixture[
     assert command("fit", "--trainer.max_epochs", "2", "--run_dir", "x") == 0
     out, err = capfd.readouterr()
     assert err == ""
-    first, *epochs, last = out.splitlines()
+    first, peak, *epochs, last = out.splitlines()
     assert first == "MNIST1DClassifier, network tiny: 1,855 parameters, on MNIST-1D, in x"
+    assert peak.startswith("Peak of a training step, predicted: ")
     assert len(epochs) == 2
     assert all(line.startswith(f"epoch {i + 1}/2") for i, line in enumerate(epochs))
     assert all("accuracy" in line for line in epochs)
