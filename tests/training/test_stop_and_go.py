@@ -124,7 +124,8 @@ def test_asked_to_stop(number: int, status: int, runs: Runs, straight: tuple[Pat
     os.kill(pid, number)
     assert runs.end() == status
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"]
-    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 2 + saved, "a heading, and each epoch"
+    rows = len((tmp_path / "metrics.csv").read_text().splitlines()) - 1
+    assert rows - (saved + 1) in (0, 1), "each epoch that was saved, and one that was complete when the signal came"
 
 
 @pytest.mark.long
