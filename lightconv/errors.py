@@ -1,4 +1,7 @@
-"""The one exception of its own: somebody asked for something that cannot work."""
+"""Wrong use: the exception for it, and the parser of a command's arguments that raises it."""
+
+import argparse
+from typing import NoReturn
 
 
 class UsageError(ValueError):
@@ -11,3 +14,11 @@ class UsageError(ValueError):
         ...
     lightconv.errors.UsageError: Expected a file, but got a folder.
     """
+
+
+class Parser(argparse.ArgumentParser):
+    """A command's arguments, whose faults are a :class:`UsageError`."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise, in place of printing and leaving."""
+        raise UsageError(f"{self.prog}: {message}; try `{self.prog} --help`.")

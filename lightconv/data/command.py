@@ -5,9 +5,9 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from lightconv.errors import UsageError
+from lightconv.errors import Parser, UsageError
 
 if TYPE_CHECKING:
     from lightconv.data.module import InMemoryData
@@ -22,11 +22,6 @@ VARIANTS = {
     "mnist100": "MNIST-100, Kaggle's or composed of MNIST",
     "mnist100_digits": "the same composed of scikit-learn's digits (not MNIST)",
 }
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}; try `{self.prog} --help`.")
 
 
 def data(argv: Sequence[str]) -> None:
@@ -52,7 +47,7 @@ def data(argv: Sequence[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="lightconv data", description="Prepare a data set, or look at it.")
+    parser = Parser(prog="lightconv data", description="Prepare a data set, or look at it.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="show|prepare")
     prepare = actions.add_parser("prepare", help="fetch or generate a data set, and check it")
     show = actions.add_parser("show", help="the same, and write a PNG file with labelled samples of each class")

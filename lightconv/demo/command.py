@@ -4,16 +4,10 @@ import argparse
 import threading
 import webbrowser
 from collections.abc import Sequence
-from typing import NoReturn
 
-from lightconv.errors import UsageError
+from lightconv.errors import Parser, UsageError
 
 __all__ = ["demo"]
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}; try `{self.prog} --help`.")
 
 
 def demo(argv: Sequence[str]) -> None:
@@ -22,7 +16,7 @@ def demo(argv: Sequence[str]) -> None:
     Raises:
         UsageError: if the arguments, a model or the port cannot be used.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="lightconv demo",
         description="Open a page where you draw a number of one or two digits, or a signal, and watch a network read "
         "it. The page is served by this machine to itself; nothing is sent anywhere. Ctrl-C ends it.",

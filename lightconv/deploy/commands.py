@@ -1,23 +1,17 @@
 """The commands that write and run models: export, classify, quantize, benchmark."""
 
-import argparse
 import json
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from lightconv.errors import UsageError
+from lightconv.errors import Parser, UsageError
 
 if TYPE_CHECKING:
     from lightconv.deploy.runtime import Batch, Classifier
 
 __all__ = ["benchmark", "classify", "export", "quantize"]
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}; try `{self.prog} --help`.")
 
 
 def export(argv: Sequence[str]) -> None:
@@ -27,7 +21,7 @@ def export(argv: Sequence[str]) -> None:
         UsageError: if the arguments, the checkpoint or the output cannot be used.
         VerificationError: if onnxruntime does not compute what the classifier computes.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="lightconv export",
         description="Write a trained classifier as an ONNX file, checked in onnxruntime, and a card beside it.",
     )
@@ -58,7 +52,7 @@ def classify(argv: Sequence[str]) -> None:
     Raises:
         UsageError: if the arguments, the model or a file cannot be used.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="lightconv classify",
         description="Classify signals (.npy, .csv, .txt) or pictures (.npy, .png, .jpg, ...) in onnxruntime.",
     )
@@ -131,7 +125,7 @@ def quantize(argv: Sequence[str]) -> None:
         UsageError: if the arguments, the model, the data or the output cannot be used.
         VerificationError: if the result is too inaccurate.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="lightconv quantize",
         description="Write a smaller version of a model: INT8 where it pays, or float16 weights; measured on data.",
     )
@@ -198,7 +192,7 @@ def benchmark(argv: Sequence[str]) -> None:
     Raises:
         UsageError: if the arguments or the model cannot be used.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="lightconv benchmark",
         description="Time a model in onnxruntime beside the same network in PyTorch, in turn.",
     )
