@@ -1,8 +1,11 @@
-"""Shared by all tests: the option that says who is tested, one thread, and how hypothesis draws."""
+"""Shared by all tests: the option that says who is tested, how hypothesis draws, the process as it was, signals."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import torch
 from contract import Subject, subject
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
@@ -27,3 +30,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session", name="subject")
 def the_subject(request: pytest.FixtureRequest) -> Subject:
     return subject(request.config.getoption("--subject"))
+
+
+@pytest.fixture(autouse=True)
+def process_as_before() -> Iterator[None]:
+    """Training sets the number of threads and remembers the seed in the environment."""
+    threads, seed = torch.get_num_threads(), os.environ.get("PL_GLOBAL_SEED")
+    yield
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    os.environ.pop("PL_GLOBAL_SEED", None)
+    if seed is not None:
+        os.environ["PL_GLOBAL_SEED"] = seed
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which MNIST-1D is cached."""
+    from lightconv.data import MNIST1DData
+
+    folder = tmp_path_factory.mktemp("data")
+    MNIST1DData(root=str(folder)).prepare_data()
+    return folder

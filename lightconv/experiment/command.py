@@ -1,19 +1,13 @@
 """``lightconv experiment``."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
-from lightconv.errors import UsageError
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; try `{self.prog} --help`.")
+from lightconv.errors import Parser, UsageError
 
 
 def experiment(arguments: Sequence[str]) -> None:
@@ -23,7 +17,7 @@ def experiment(arguments: Sequence[str]) -> None:
         UsageError: if the arguments or the configuration are wrong.
         KeyboardInterrupt: if the user interrupted; the same command goes on.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="lightconv experiment",
         description="Train the networks of an experiment with several seeds and write report.html and report.md. "
         "The same command goes on where an interrupted one stopped.",

@@ -9,7 +9,6 @@ so that no digit of a judging picture has been trained on; for MNIST-1D signals 
 their own. Neither is any set that `lightconv.data.scoring` scores.
 """
 
-import argparse
 import csv
 import inspect
 import statistics
@@ -30,7 +29,7 @@ from lightconv.data.cache import Arrays
 from lightconv.data.mnist1d import generate
 from lightconv.data.pairs import compose_pairs
 from lightconv.data.scoring import accuracy
-from lightconv.errors import UsageError
+from lightconv.errors import Parser, UsageError
 from lightconv.tasks import Classifier, MNIST1DClassifier, MNIST100Classifier, MNISTClassifier
 from lightconv.training.complaints import nearest
 from lightconv.training.quiet import quiet
@@ -219,7 +218,7 @@ def _changed(setting: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str,
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m lightconv.experiment.search", description=__doc__)
+    parser = Parser(prog="python -m lightconv.experiment.search", description=__doc__)
     parser.add_argument("plan", type=Path, help="YAML file of task, seeds, setting and variations")
     parser.add_argument("--output", type=Path, help="CSV file (default: beside the plan)")
     parser.add_argument("--root", help="folder of the data (default: $LIGHTCONV_DATA, else data)")

@@ -1,8 +1,6 @@
 """A trained run and the model that was exported from it, side by side."""
 
-import argparse
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import torch
@@ -13,16 +11,11 @@ from lightconv.data.scoring import evaluation_sets
 from lightconv.deploy.classifier import card_path
 from lightconv.deploy.runtime import Classifier as Runtime
 from lightconv.deploy.runtime import InputError
-from lightconv.errors import UsageError
+from lightconv.errors import Parser, UsageError
 from lightconv.tasks import load
 from lightconv.training.callbacks.curves import CURVES
 
 _WIDTH = 35
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; try `{self.prog} --help`.")
 
 
 def summary(arguments: list[str]) -> None:
@@ -32,7 +25,7 @@ def summary(arguments: list[str]) -> None:
         UsageError: if the run or the model cannot be used.
         RuntimeError: if the two disagree by more than 1e-5 in a probability.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="lightconv summary", description="Compare a trained run with its exported model, and say where both lie."
     )
     parser.add_argument("--run_dir", required=True, metavar="FOLDER", help="the run's folder")

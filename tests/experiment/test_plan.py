@@ -138,7 +138,7 @@ def test_wrong_configurations_get_one_sentence(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--seeds x", "--seeds"),
+        ("--seeds x", "lightconv experiment: argument --seeds: invalid int value: 'x'; try `lightconv experiment"),
         ("--seeds -1", "--seeds"),
         ("--threads 0", "Expected `--threads` to be a positive integer"),
         ("--only nothing", "Expected `--only` to leave some runs"),

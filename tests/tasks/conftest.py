@@ -10,14 +10,6 @@ from lightconv.training.quiet import quiet
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which MNIST-1D is cached."""
-    folder = tmp_path_factory.mktemp("data")
-    MNIST1DData(root=str(folder)).prepare_data()
-    return folder
-
-
-@pytest.fixture(scope="session")
 def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[MNIST1DClassifier, MNIST1DData, Path]:
     """A classifier trained for a few epochs by a plain Trainer, its data, and its checkpoint."""
     torch.manual_seed(0)
