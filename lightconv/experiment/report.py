@@ -105,12 +105,12 @@ def _section(part: Part, found: list[Row], results: Results) -> Section:
     def add(kind: str, caption: str, png: bytes) -> None:
         made.append(Picture(f"{part.name}-{kind}", caption, png))
 
-    if len({row.level for row in found}) > 1:
+    if len({row.samples["train"] for row in found}) > 1 and len({row.level for row in found}) > 1:
         add("sweep", "Accuracy on the test set against the number of training samples; bands: all seeds.",
             pictures.sweep(found))  # fmt: skip
     elif len(found) > 1:
         add("accuracy", "Accuracy on the test set.", pictures.dots(found, part.references))
-    if len(sizes) > 1:
+    if max(sizes) > 1.1 * min(sizes):
         add("parameters", "Accuracy against parameters; strokes: all seeds.", pictures.scatter(found, part.references))
     add("curves", "Epoch by epoch; lines: means over the seeds, bands: all seeds.", pictures.curves(found))
     best = max(found, key=lambda row: sum(row.accuracy) / len(row.accuracy))

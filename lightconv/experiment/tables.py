@@ -78,7 +78,7 @@ def mean_and_range(shares: Sequence[float]) -> str:
 
 
 def _losses(row: Row) -> str:
-    return " ".join(f"{row.losses[epoch]:.3g}" for epoch in _shown(len(row.losses)))
+    return " ".join(f"{row.losses[epoch]:#.3g}".rstrip(".") for epoch in _shown(len(row.losses)))
 
 
 def _shown(epochs: int) -> list[int]:

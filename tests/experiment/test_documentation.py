@@ -16,7 +16,7 @@ def test_the_page_s_tables_are_those_of_the_results():
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     page = script.PAGE.read_text()
-    assert len(script._PLACE.findall(page)) >= 3
+    assert len(script._TABLE.findall(page)) >= 3
     assert script.filled(page) == page, "run `python docs/fill_experiment.py`"
 
 

@@ -71,13 +71,13 @@ def row(name: str, losses: list[float | None], followed: str = "val") -> Row:
 def test_losses_of_as_many_epochs_and_of_more():
     same = table([row("a", [2.0, 1.0]), row("b", [3.0, None])], ["network", "held-out loss"])
     assert same.heads == ["network", "held-out loss after epoch 1, 2"]
-    assert same.cells == [["a", "2 1"], ["b", "3 nan"]]
+    assert same.cells == [["a", "2.00 1.00"], ["b", "3.00 nan"]]
     other = table([row("a", [2.0, 1.0]), row("b", [float(9 - i) for i in range(9)])], ["network", "held-out loss"])
     assert other.heads == ["network", "held-out loss from the first epoch to the last"]
-    assert other.cells == [["a", "2 1"], ["b", "9 7 5 3 1"]]
+    assert other.cells == [["a", "2.00 1.00"], ["b", "9.00 7.00 5.00 3.00 1.00"]]
 
 
 def test_what_is_followed_is_said():
     mixed = table([row("a", [2.0]), row("b", [1.0], "train")], ["loss"])
-    assert mixed.cells == [["2"], ["1 *"]]
+    assert mixed.cells == [["2.00"], ["1.00 *"]]
     assert "fresh %" not in table([row("a", [2.0])]).heads, "nothing to say"
