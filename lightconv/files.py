@@ -55,7 +55,11 @@ def beside(path: Path) -> Iterator[BinaryIO]:
     make_folder(path.parent)
     part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        with part.open("xb") as file:
+        file = part.open("xb")
+    except OSError as error:
+        raise Unwritable(path, error) from error
+    try:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from small_disk import forbid_writing, small_disk
 
 from lightconv.files import Unwritable, beside
 
@@ -46,3 +47,11 @@ def test_one_sentence(tmp_path: Path):
     sentence = r"^Expected to write .*file, but could not: (file exists|not a directory)\.$"
     with pytest.raises(Unwritable, match=sentence), beside(tmp_path / "file" / "a.txt"):
         pass
+
+
+def test_a_file_system_that_cannot_be_written(tmp_path: Path):
+    with small_disk(tmp_path / "disk", "100k") as disk:
+        forbid_writing(disk)
+        sentence = r"^Expected to write .*a.txt, but could not: read-only file system\.$"
+        with pytest.raises(Unwritable, match=sentence), beside(disk / "a.txt"):
+            pass

@@ -1,12 +1,10 @@
 """A disk that is full: one sentence, the old files as they were, nothing half written, and the next run goes on."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from small_disk import contents, fill, small_disk
 
 from lightconv.cli import main
 
@@ -16,26 +14,8 @@ ONE_EPOCH = ("--trainer.max_epochs", "1")
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 300 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(disk: Path, left: int) -> Path:
-    """Leave so many bytes."""
-    ballast = disk / "ballast"
-    free = os.statvfs(disk)
-    ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - left)))
-    return ballast
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+    with small_disk(tmp_path / "disk", "300k") as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("left", [0, 8192, 65536])
