@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 
-from lightconv.errors import UsageError
+from lightconv.errors import UsageError, printable
 from lightconv.files import Unwritable
 
 COMMANDS = {
@@ -119,5 +119,5 @@ def _status(leaving: SystemExit) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     return text if isinstance(error, (UsageError, Unwritable)) else f"{type(error).__name__}: {text}"

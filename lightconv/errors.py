@@ -16,6 +16,15 @@ class UsageError(ValueError):
     """
 
 
+def printable(text: str) -> str:
+    """The text with an escape for each character that a terminal would obey.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class Parser(argparse.ArgumentParser):
     """A command's arguments, whose faults are a :class:`UsageError`."""
 

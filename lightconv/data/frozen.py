@@ -96,11 +96,17 @@ class _Unpickler(pickle.Unpickler):
         raise Damaged("it refers to objects outside")
 
 
-def _arrays(thing: Any) -> Any:
+def _arrays(thing: Any, known: dict[int, Any] | None = None) -> Any:
+    """The same with arrays for their stand-ins. What is there in many places is made once."""
+    known = {} if known is None else known
+    if id(thing) in known:
+        return known[id(thing)]
+    result = thing
     if isinstance(thing, _Array):
-        return thing.value
-    if isinstance(thing, dict):
-        return {key: _arrays(value) for key, value in thing.items()}
-    if isinstance(thing, list | tuple):
-        return type(thing)(_arrays(value) for value in thing)
-    return thing
+        result = thing.value
+    elif isinstance(thing, dict):
+        result = {key: _arrays(value, known) for key, value in thing.items()}
+    elif isinstance(thing, list | tuple):
+        result = type(thing)(_arrays(value, known) for value in thing)
+    known[id(thing)] = result
+    return result

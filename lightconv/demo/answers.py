@@ -198,6 +198,6 @@ def _is_number(value: Any) -> bool:
 def _json(text: str | None) -> Any:
     """A piece of metadata; models that others wrote may hold anything there."""
     try:
-        return json.loads(text) if text else None
-    except ValueError:
+        return json.loads(text, parse_constant=lambda name: None) if text else None
+    except (ValueError, RecursionError):
         return None

@@ -1,6 +1,5 @@
 """How fast a model is: in onnxruntime, and as the same network in PyTorch."""
 
-import json
 import os
 import statistics
 import time
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from lightconv.deploy.card import parse
 from lightconv.deploy.classifier import Deployed
 from lightconv.deploy.runtime import Classifier, InputError
 
@@ -87,7 +87,15 @@ def _networks(classifier: Classifier) -> dict[str, torch.nn.Module]:
     network = classifier.metadata.get("network", "")
     if task is None or network not in task.networks:
         return {}
-    options = json.loads(classifier.metadata.get("recipe", "{}")).get("network_options")
+    recipe = parse(classifier.metadata.get("recipe", "{}"))
+    options = recipe.get("network_options") if isinstance(recipe, dict) else None
+    try:
+        with torch.device("meta"):
+            weights = sum(parameter.numel() for parameter in task(network, network_options=options).parameters())
+    except (RuntimeError, TypeError, ValueError):
+        return {}
+    if weights > classifier.path.stat().st_size:  # a byte each at least
+        return {}
     ours, theirs = (task(network, network_options=options).eval() for _ in range(2))
     theirs.network = in_torch(theirs.network)
     return {"PyTorch, lightconv.nn": Deployed(ours), "PyTorch, torch.nn": Deployed(theirs)}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["card_path", "describe", "metadata", "read_metadata"]
+__all__ = ["card_path", "describe", "metadata", "parse", "read_metadata"]
 
 _PLAIN = ("task", "network", "lightconv_version")
 
@@ -28,7 +28,15 @@ def metadata(facts: Mapping[str, Any]) -> dict[str, str]:
 def read_metadata(model: Any) -> dict[str, Any]:
     """The facts that `metadata` has put into an onnx.ModelProto."""
     entries = {entry.key: entry.value for entry in model.metadata_props}
-    return {key: value if key in _PLAIN else json.loads(value) for key, value in entries.items()}
+    return {key: value if key in _PLAIN else parse(value) for key, value in entries.items()}
+
+
+def parse(text: str) -> Any:
+    """A piece of metadata as a value; what others wrote may be anything, and stays text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def describe(content: bytes, name: str, **more: Any) -> str:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lightconv.errors import Parser, UsageError
+from lightconv.errors import Parser, UsageError, printable
 
 if TYPE_CHECKING:
     from lightconv.deploy.runtime import Batch, Classifier
@@ -101,7 +101,7 @@ def classify(argv: Sequence[str]) -> None:
 def _lines(classifier: "Classifier", batch: "Batch", as_json: bool, width: int) -> list[str]:
     lines = []
     for i, (labels, chances) in enumerate(zip(batch.labels.tolist(), batch.probabilities.tolist(), strict=True)):
-        names = [classifier.class_names[label] for label in labels]
+        names = [printable(classifier.class_names[label]) for label in labels]
         if as_json:
             top = [
                 {"label": label, "name": name, "probability": chance}
@@ -114,7 +114,7 @@ def _lines(classifier: "Classifier", batch: "Batch", as_json: bool, width: int) 
         else:
             columns = "".join(f"  {name:>5}  {chance:11.4f}" for name, chance in zip(names, chances, strict=True))
             note = f"  ({batch.note})" if batch.note else ""
-            lines.append(f"{batch.source:{width}}  {batch.start + i:6}{columns}{note}")
+            lines.append(f"{printable(batch.source):{width}}  {batch.start + i:6}{columns}{note}")
     return lines
 
 
@@ -178,11 +178,16 @@ def quantize(argv: Sequence[str]) -> None:
 def _labels(path: str) -> Any:
     import numpy as np
 
+    from lightconv.deploy.runtime import UNREADABLE
+
     try:
         if path.endswith(".npy"):
-            return np.load(path, allow_pickle=False)
+            labels = np.load(path, mmap_mode="r", allow_pickle=False)
+            if not isinstance(labels, np.ndarray):
+                raise ValueError("it holds several arrays")
+            return labels
         return np.loadtxt(path, dtype=np.int64, ndmin=1)
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"Expected a file of whole numbers, but {path} cannot be read as one.") from error
 
 

@@ -1,7 +1,6 @@
 """Smaller models: INT8 where measurement says that it pays, or float16 weights."""
 
 import contextlib
-import json
 import logging
 import os
 import statistics
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from lightconv.deploy.card import card_path, describe, metadata, read_metadata
+from lightconv.deploy.card import card_path, describe, metadata, parse, read_metadata
 from lightconv.deploy.compare import VerificationError
 from lightconv.deploy.files import ExportError, Staged, publish_pair
 from lightconv.deploy.runtime import Classifier, InputError
@@ -141,10 +140,8 @@ def quantize(
     seen, trial = seen[:: -(-len(seen) // _CALIBRATION)], raw[half:]
     model = onnx.load(before.path)
     facts = read_metadata(model)
-    if "quantization" in facts:
-        raise InputError(
-            f"Expected a float32 model, but {before.path} is {facts['quantization']['precision']} already."
-        )
+    if isinstance(already := facts.get("quantization"), dict):
+        raise InputError(f"Expected a float32 model, but {before.path} is {already.get('precision')} already.")
     with Staged(output) as file, Staged(card_path(output)) as card:
         if precision == "int8":
             model, layers = _int8(before, seen, every_layer, progress or (lambda text: None))
@@ -196,12 +193,14 @@ def own_data(
     Raises:
         InputError: (a ValueError) if it names none of ours.
     """
-    from lightconv import data as modules
+    from lightconv.data import MNIST1DData, MNIST100Data, MNISTData
 
     classifier = Classifier(model)
-    facts = json.loads(classifier.metadata.get("provenance", "{}")).get("data") or {}
-    kind = getattr(modules, facts["name"], None) if facts.get("name") in modules.__all__ else None
-    if kind is None:
+    provenance = parse(classifier.metadata.get("provenance", "{}"))
+    facts = provenance.get("data") if isinstance(provenance, dict) else None
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in (MNIST1DData, MNISTData, MNIST100Data)}
+    kind = kinds.get(str(facts.get("name"))) if isinstance(facts, dict) else None
+    if not isinstance(facts, dict) or kind is None or "variant" not in facts:
         raise InputError(f"Expected {classifier.path} to name the data that it was trained on; pass samples of yours.")
     found = kind(root, variant=facts["variant"])
     (training, _), (test, labels) = found.part("train"), found.part("test")

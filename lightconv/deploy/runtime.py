@@ -25,11 +25,13 @@ __all__ = ["Batch", "Classifier", "InputError", "Prediction", "place_ink", "prep
 ARRAY_FILES = (".npy",)
 TEXT_FILES = (".csv", ".txt")
 PICTURE_FILES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+PICTURE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # of all others Pillow knows some that are programs
+LINE = 1 << 20  # characters
 
 NOWHERE = os.path.join(os.devnull, "nowhere")
 
 # what NumPy and Pillow raise for damaged files
-_UNREADABLE = (
+UNREADABLE = (
     *(OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, MemoryError),
     *(RecursionError, struct.error, tokenize.TokenError),
 )
@@ -154,7 +156,15 @@ class Classifier:
                 f"Expected `top_k` to be at most {len(self.class_names)}, the number of classes, but got {top_k}."
             )
         for source, start, samples, note in self.read(arrays_or_files):
-            (chances,) = self.session.run(["probabilities"], {self.input_name: samples})
+            try:
+                (chances,) = self.session.run(["probabilities"], {self.input_name: samples})
+            except Exception as error:
+                raise InputError(f"Expected {self.path} to run, but onnxruntime fails: {_reason(error)}.") from error
+            if chances.shape != (len(samples), len(self.class_names)):
+                raise InputError(
+                    f"Expected {self.path} to give {len(samples)} x {len(self.class_names)} probabilities, but it "
+                    f"gives {' x '.join(map(str, chances.shape))}."
+                )
             labels = np.argsort(-chances, axis=1, kind="stable")[:, :top_k]
             yield Batch(source, start, labels, np.take_along_axis(chances, labels, axis=1), note)
 
@@ -219,7 +229,7 @@ class Classifier:
                 yield str(path), 0, picture[None], note
         except InputError:
             raise
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise InputError(f"Expected a readable file, but {path} is not: {_reason(error)}.") from error
 
     def _array(self, array: np.ndarray, source: str) -> Iterator[tuple[str, int, np.ndarray, str]]:
@@ -269,8 +279,10 @@ class Classifier:
         column: list[float] = []
         count = 0
         first = True
-        with open(path, encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
+        with open(path, encoding="utf-8-sig") as file:
+            for number, line in enumerate(iter(lambda: file.readline(LINE + 1), ""), 1):
+                if len(line) > LINE:
+                    raise InputError(f"Expected {length} numbers a signal, but line {number} of {path} has no end.")
                 words = line.split("#", 1)[0].replace(",", " ").replace(";", " ").split()
                 if not words:
                     continue
@@ -283,6 +295,8 @@ class Classifier:
                 values = [float(word) for word in words]
                 if len(values) == 1 and length > 1 and not rows and count == 0:
                     column += values
+                    if len(column) > length:
+                        raise InputError(f"Expected {length} numbers a signal, but {path} has {len(column)} or more.")
                 elif len(values) != length or column:
                     raise InputError(
                         f"Expected {length} numbers a signal, but line {number} of {path} has {len(values)}."
@@ -331,7 +345,7 @@ def _class_names(metadata: dict[str, str], classes: object, path: Path) -> tuple
         return tuple(map(str, range(classes)))
     try:
         names = json.loads(text or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         names = None
     if not isinstance(names, list) or not names or (isinstance(classes, int) and len(names) != classes):
         raise InputError(f"Expected {path} to name its {classes} classes in `class_names`, but it has {text!r:.60}.")
@@ -434,7 +448,7 @@ def _read_gray(source: Any) -> tuple[np.ndarray, tuple[int, int]]:
         picture = Image.fromarray(source.astype(np.float32))
         return np.asarray(picture.reduce(-(-max(picture.size) // SIDE))), picture.size
     try:
-        with Image.open(source) as file:
+        with Image.open(source, formats=PICTURE_FORMATS) as file:
             if file.width * file.height > PIXELS:
                 raise InputError(
                     f"Expected a picture of at most {PIXELS:,} pixels, but {source} has {file.width} x {file.height}."

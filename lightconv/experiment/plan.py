@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lightconv.errors import UsageError
 from lightconv.training.complaints import nearest
-from lightconv.training.configs import find_config
+from lightconv.training.configs import find_config, read_yaml
 
 Options = dict[str, Any]
 
@@ -122,7 +120,7 @@ def read_plan(
         UsageError: if there is no such configuration or something in it is wrong.
     """
     path = find_config(config)
-    content = _mapping(_read(path), f"'{path}'", _PLAN_KEYS, required=("title", "parts"))
+    content = _mapping(read_yaml(path), f"'{path}'", _PLAN_KEYS, required=("title", "parts"))
     override = dict(options or {})
     differences: list[str] = []
     short = _mapping(content.get("quick", {}), "`quick`", _QUICK_KEYS, dotted=True)
@@ -206,15 +204,6 @@ def _run(options: Any, name: Any, where: str) -> Options:
     return dict(_mapping(options, f"{str(name)!r} of {where}", _RUN_KEYS, dotted=True))
 
 
-def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise UsageError(f"Expected a configuration in YAML, but '{path}' cannot be read{line}.") from error
-
-
 def _mapping(
     value: Any, where: str, known: Sequence[str] | None = None, required: Sequence[str] = (), dotted: bool = False
 ) -> dict[str, Any]:
@@ -247,7 +236,7 @@ def _fits(name: str, patterns: Sequence[str] | None) -> bool:
 def _flat(path: Path) -> Options:
     """A configuration of ``fit`` by the full names of its options."""
     flat: Options = {}
-    for section, value in _mapping(_read(path), f"'{path}'").items():
+    for section, value in _mapping(read_yaml(path), f"'{path}'").items():
         if isinstance(value, dict) and "class_path" in value:
             flat[section] = value["class_path"]
             flat |= {f"{section}.{name}": option for name, option in (value.get("init_args") or {}).items()}

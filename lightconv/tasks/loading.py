@@ -1,5 +1,6 @@
 """From a checkpoint back to its classifier."""
 
+import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lightconv.tasks.mnist1d import MNIST1DClassifier
 from lightconv.tasks.mnist100 import MNIST100Classifier
 
 BEST = "best.ckpt"
+_SPARE = 1 << 20  # bytes
 TASKS: dict[str, type[Classifier]] = {
     task.task: task for task in (MNIST1DClassifier, MNISTClassifier, MNIST100Classifier)
 }
@@ -58,9 +60,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"Expected a checkpoint file, but there is none at {str(path)!r}; train one with `fit`.")
     try:
-        with zipfile.ZipFile(path) as file:
-            if damaged := file.testzip():
-                raise zipfile.BadZipFile(damaged)  # torch.load itself does not look at the checksums
+        _check_file(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # There are as many exceptions as kinds of damage: zip, pickle, end of file, key, ...
@@ -73,16 +73,52 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"Expected a checkpoint of a lightconv classifier, but {str(path)!r} comes from something else; "
             f"known tasks are {', '.join(TASKS)}."
         )
+    _check_network(checkpoint, path)
     return checkpoint
+
+
+def _check_file(path: Path) -> None:
+    """Raise if a checkpoint is damaged, or would take much more memory than it has bytes."""
+    with zipfile.ZipFile(path) as file:
+        members = file.infolist()
+        if sum(member.file_size for member in members) > 2 * path.stat().st_size + _SPARE:  # torch packs nothing
+            raise zipfile.BadZipFile("it unpacks to a multiple of its size")
+        if damaged := file.testzip():
+            raise zipfile.BadZipFile(damaged)  # torch.load itself does not look at the checksums
+        for member in members:
+            if member.filename.endswith("data.pkl"):
+                for instruction, name, _ in pickletools.genops(file.read(member)):
+                    # the one name known to torch.load that makes much of a number
+                    if instruction.name == "GLOBAL" and str(name).endswith(" bytearray"):
+                        raise zipfile.BadZipFile("it asks for a bytearray")
+
+
+def _check_network(checkpoint: dict[str, Any], path: Path) -> None:
+    """Make sure that the network which the checkpoint names is no larger than what the checkpoint holds of it."""
+    held = {name: value for name, value in checkpoint["state_dict"].items() if isinstance(value, torch.Tensor)}
+    try:
+        with torch.device("meta"):
+            network = task_class(checkpoint)(**checkpoint["hyper_parameters"])
+    except (RuntimeError, TypeError, ValueError):
+        return  # whoever makes the network will say why it cannot be made
+    needed = sum(value.numel() for value in network.state_dict().values())
+    has = sum(value.numel() for value in held.values())
+    stored = sum(value.untyped_storage().nbytes() for value in held.values())
+    if needed > has or sum(value.nbytes for value in held.values()) > stored:
+        raise UsageError(
+            f"Expected a checkpoint of this version's classifiers, but {str(path)!r} holds other parameters "
+            f"({min(has, stored):,} numbers, and its network has {needed:,})."
+        )
 
 
 def _is_ours(checkpoint: Any) -> bool:
     if not isinstance(checkpoint, dict):
         return False
-    provenance = checkpoint.get("provenance")
+    provenance, *others = (checkpoint.get(name) for name in ("provenance", "hyper_parameters", "state_dict"))
     return (
         isinstance(provenance, dict)
-        and provenance.get("task") in TASKS
-        and isinstance(checkpoint.get("hyper_parameters"), dict)
-        and isinstance(checkpoint.get("state_dict"), dict)
+        and isinstance(provenance.get("task"), str)
+        and provenance["task"] in TASKS
+        and isinstance(provenance.get("data", {}), dict)
+        and all(isinstance(other, dict) and all(isinstance(name, str) for name in other) for other in others)
     )

@@ -1,5 +1,6 @@
 """Finding configurations, and checking what a parser would pass over in silence."""
 
+import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import lightconv
 from lightconv.errors import UsageError
 from lightconv.training.complaints import nearest
 
+_LARGEST = 10_000  # values
 _FAMILIAR = ("lightconv", "lightning", "torch", "torchmetrics")
 
 
@@ -38,6 +40,24 @@ def find_config(name: str) -> Path:
     raise UsageError(f"Expected `--config` to name a file or a shipped configuration, but got {name!r}{hint}")
 
 
+def read_yaml(path: Path) -> Any:
+    """What a file of YAML holds.
+
+    Raises:
+        UsageError: if it cannot be read, or stands for more values than a configuration has.
+    """
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        size = _size(config, {})
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise UsageError(f"Expected a configuration in YAML, but {str(path)!r} cannot be read{line}.") from error
+    if size > _LARGEST:
+        raise UsageError(f"Expected a configuration of at most {_LARGEST:,} values, but {str(path)!r} has more.")
+    return config
+
+
 def check_config(path: Path, sections: Collection[str], options: Collection[str]) -> list[str]:
     """Make sure that a file is YAML, a mapping, and has only known keys on its first level.
 
@@ -52,12 +72,7 @@ def check_config(path: Path, sections: Collection[str], options: Collection[str]
     Raises:
         UsageError: if not.
     """
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise UsageError(f"Expected a configuration in YAML, but {str(path)!r} cannot be read{line}.") from error
+    config = read_yaml(path)
     if not isinstance(config, dict):
         raise UsageError(f"Expected a configuration with keys and values, but {str(path)!r} holds none.")
     for key, value in config.items():
@@ -71,20 +86,27 @@ def check_config(path: Path, sections: Collection[str], options: Collection[str]
     return [name for name in _class_paths(config) if "." in name and name.partition(".")[0] not in _FAMILIAR]
 
 
+def _size(thing: Any, known: dict[int, float]) -> float:
+    """Values in a thing; what YAML says once and names in many places counts as often, within itself for ever."""
+    if not isinstance(thing, dict | list):
+        return 1
+    if id(thing) not in known:
+        known[id(thing)] = math.inf
+        parts = thing.values() if isinstance(thing, dict) else thing
+        known[id(thing)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(thing)]
+
+
 def _class_paths(config: Any) -> Iterator[str]:
-    waiting, seen = [config], set()
+    waiting = [config]
     while waiting:
         thing = waiting.pop()
-        # YAML may say the same thing in many places, and within itself.
-        if id(thing) in seen or not isinstance(thing, dict | list):
-            continue
-        seen.add(id(thing))
         if isinstance(thing, list):
             waiting += thing
-            continue
-        waiting += thing.values()
-        if isinstance(name := thing.get("class_path"), str):
-            yield name
+        elif isinstance(thing, dict):
+            waiting += thing.values()
+            if isinstance(name := thing.get("class_path"), str):
+                yield name
 
 
 def config_arguments(arguments: list[str]) -> tuple[list[str], list[Path]]:

@@ -3,11 +3,14 @@
 A reader holds if, whatever the bytes, it returns or raises one of these: one sentence, never another's traceback.
 """
 
+import atexit
 import csv
 import gzip
 import io
 import pickle
+import shutil
 import struct
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ from lightconv.data.idx import Damaged, IDXFile, read
 from lightconv.data.npz import read_npz
 from lightconv.deploy.runtime import Classifier, InputError, shipped_models
 from lightconv.errors import UsageError
+from lightconv.tasks import MNIST1DClassifier
 from lightconv.tasks.loading import read_checkpoint
 from lightconv.training.configs import check_config, config_folder
 
@@ -91,7 +95,7 @@ def checkpoints() -> list[bytes]:
     content = {
         "provenance": {"task": "mnist1d", "network": "tiny"},
         "hyper_parameters": {"network": "tiny"},
-        "state_dict": {"w": torch.arange(3.0)},
+        "state_dict": MNIST1DClassifier("tiny").state_dict(),
     }
     stored = written(lambda file: torch.save(content, file))
     packed = io.BytesIO()
@@ -120,9 +124,9 @@ def classifier(name: str) -> Classifier:
 
 @cache
 def scratch() -> str:
-    import tempfile
-
-    return tempfile.mkdtemp(prefix="lightconv-fuzz-")
+    folder = tempfile.mkdtemp(prefix="lightconv-fuzz-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def classify(name: str) -> Callable[[Path], Any]:

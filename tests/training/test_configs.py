@@ -56,7 +56,7 @@ def test_classes_from_elsewhere_are_named(tmp_path: Path):
     path = tmp_path / "c.yaml"
     path.write_text("""
 model: {class_path: MNIST1DClassifier}
-data: &data {class_path: lightconv.data.MNIST1DData, init_args: [*data]}
+data: &data {class_path: lightconv.data.MNIST1DData, init_args: {}}
 trainer:
   callbacks:
   - class_path: elsewhere.Callback
