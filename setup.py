@@ -1,15 +1,22 @@
-"""Compile the optional kernels; everything else about the package stands in pyproject.toml."""
+"""Compile the optional kernels, and pack the same sources into the same bytes; the rest stands in pyproject.toml."""
 
+import gzip
+import os
 import runpy
+import tarfile
+import time
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
 except ImportError:
     bdist_wheel = None
+
+os.umask(0o022)  # what is made here may be read by all, whoever makes it
 
 KERNELS = Path(__file__).parent / "lightconv" / "kernels"
 
@@ -35,7 +42,31 @@ class BuildKernels(build_ext):
         return [path for path in super().get_outputs() if Path(path).exists()]
 
 
-commands = {"build_ext": BuildKernels}
+class PlainArchive(sdist):
+    """An archive that tells nothing of who packed it where; with $SOURCE_DATE_EPOCH, nothing of when."""
+
+    def make_archive(self, base_name, format, root_dir=None, base_dir=None, owner=None, group=None):
+        """Write the tree ``base_dir`` as ``base_name``.tar.gz."""
+        if format != "gztar":
+            return super().make_archive(base_name, format, root_dir, base_dir, owner, group)
+        date = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+        with (
+            open(f"{base_name}.tar.gz", "wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=date) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
+        ):
+            for path in sorted(Path(base_dir).rglob("*")):
+                entry = archive.gettarinfo(path)
+                entry.uid = entry.gid = 0
+                entry.uname = entry.gname = ""
+                entry.mtime = date
+                entry.mode = 0o755 if path.is_dir() else 0o644
+                with path.open("rb") if path.is_file() else open(os.devnull, "rb") as content:
+                    archive.addfile(entry, content)
+        return f"{base_name}.tar.gz"
+
+
+commands = {"build_ext": BuildKernels, "sdist": PlainArchive}
 
 if bdist_wheel is not None:
 

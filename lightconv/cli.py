@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         else:
             print(f"lightconv: {_one_line(error)}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return 2 if isinstance(error, UsageError) and not _starved(error) else 1
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -120,4 +120,13 @@ def _status(leaving: SystemExit) -> int:
 
 def _one_line(error: Exception) -> str:
     text = printable(" ".join(str(error).split()))
+    if _starved(error):
+        reason = text[:200].rstrip(".") or "out of memory"
+        return f"Expected enough memory, but there is no more ({reason}); ask for less at once, or raise the limit."
     return text if isinstance(error, (UsageError, Unwritable)) else f"{type(error).__name__}: {text}"
+
+
+def _starved(error: Exception) -> bool:
+    """Whether there was no memory, as Python, NumPy, PyTorch, onnxruntime and the loader of libraries say it."""
+    words = ("allocate memory", "out of memory", "unable to allocate", "bad_alloc", "bad allocation", "failed to map")
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)

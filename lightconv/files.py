@@ -1,11 +1,17 @@
 """Files that appear under their name whole, or not at all."""
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 
 class Unwritable(OSError):
@@ -53,20 +59,74 @@ def beside(path: Path) -> Iterator[BinaryIO]:
         Unwritable: if the file, or its folder, cannot be written.
     """
     make_folder(path.parent)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        file = part.open("xb")
+        file = begin(path)
     except OSError as error:
         raise Unwritable(path, error) from error
+    part = Path(file.name)
     try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        finish(file, path)
     except Unwritable:
         raise
     except OSError as error:
         raise Unwritable(path, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        abandon(file, part)
+
+
+def begin(path: Path) -> BinaryIO:
+    """A new file beside ``path``, to be renamed to it; what dead processes have left of theirs is removed.
+
+    The file is locked while it is open, and a process that dies, however it does, holds no lock any more.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    clear(path.parent, path.name)
+    while True:
+        file = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part").open("xb")
+        if fcntl is None or not _locked(file) or os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # before it was locked, another process took it for a dead one's
+
+
+def finish(file: BinaryIO, path: Path) -> None:
+    """Give a file that :func:`begin` made the name ``path``.
+
+    Raises:
+        OSError: if that is impossible.
+    """
+    if fcntl is None:
+        file.close()  # Windows renames no open file
+    os.replace(file.name, path)
+
+
+def abandon(file: BinaryIO, part: Path) -> None:
+    """Close a file that :func:`begin` made, and remove what still has its first name."""
+    with suppress(OSError):
+        file.close()  # what cannot be written any more need not be
+    with suppress(OSError):
+        part.unlink()
+
+
+def clear(folder: Path, name: str = "*") -> None:
+    """Remove what :func:`begin` made beside files of that name and nobody is writing any more."""
+    if fcntl is None:
+        return
+    pattern = name if name == "*" else glob.escape(name)
+    for part in folder.glob(f".{pattern}.*.part"):
+        with suppress(OSError), part.open("rb") as file:
+            if _locked(file):
+                part.unlink()
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Whether the file is this process's now; not so where another has it, or the file system knows no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from lightconv.errors import UsageError
+from lightconv.files import abandon, begin, finish
 
 __all__ = ["ExportError", "Staged", "publish_pair"]
 
@@ -32,28 +32,29 @@ class Staged:
             raise ExportError(f"Expected the name of a file to write, but {path} is a folder.")
         if not self.path.parent.is_dir():
             raise ExportError(f"Expected to write {path}, but there is no folder {self.path.parent}; create it first.")
-        self.temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(6)}.tmp")
         try:
-            self.temporary.touch(exist_ok=False)
+            self._file = begin(self.path)
         except OSError as error:
             raise ExportError(
                 f"Expected to write {path}, but its folder cannot be written: {error.strerror}."
             ) from error
+        self.temporary = Path(self._file.name)
 
     def write(self, data: bytes) -> None:
         """Write the whole content, through to the disk."""
         try:
-            with open(self.temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            self._file.seek(0)
+            self._file.truncate()
+            self._file.write(data)
+            self._file.flush()
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise ExportError(f"Expected to write {self.path}, but could not: {error.strerror}.") from error
 
     def publish(self) -> None:
         """Move the file to its place; after a crash there is the old file or the new one, never a part."""
         try:
-            os.replace(self.temporary, self.path)
+            finish(self._file, self.path)
         except OSError as error:
             raise ExportError(f"Expected to replace {self.path}, but could not: {error.strerror}.") from error
         _flush_folder(self.path.parent)
@@ -64,7 +65,7 @@ class Staged:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.temporary.unlink(missing_ok=True)
+        abandon(self._file, self.temporary)
 
 
 def publish_pair(file: Staged, description: Staged) -> None:

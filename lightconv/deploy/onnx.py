@@ -262,7 +262,7 @@ def _export(
                 external_data=False,
                 verbose=False,
             )
-    except ExportError:
+    except (ExportError, MemoryError):
         raise
     except Exception as error:
         raise ExportError(_explain(error)) from error

@@ -98,6 +98,7 @@ class Classifier:
         try:
             content = self.path.read_bytes()
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         except Exception as error:
             if "xternal data" in str(error):
                 raise InputError(
@@ -109,7 +110,6 @@ class Classifier:
             ) from error
         self.session = session
         self._batch_size = batch_size
-        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         inputs, outputs = session.get_inputs(), {output.name: output for output in session.get_outputs()}
         sample = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else ()
         if (

@@ -62,6 +62,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         _check_file(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:
         # There are as many exceptions as kinds of damage: zip, pickle, end of file, key, ...
         raise UsageError(

@@ -3,6 +3,7 @@
 import csv
 import importlib
 import inspect
+import io
 import signal
 from contextlib import nullcontext
 from pathlib import Path
@@ -56,7 +57,6 @@ class TrainingCLI(LightningCLI):
     """
 
     def __init__(self, command: str, arguments: list[str]) -> None:
-        self.command = command
         self.folder: RunFolder
         self.resuming = False
         self.checkpoints: BestAndLast | None = None
@@ -73,10 +73,6 @@ class TrainingCLI(LightningCLI):
             load_from_checkpoint_support=False,
             args=[command, *arguments],
         )
-
-    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        """The one that was given: a parser for each of the others would take a while."""
-        return {self.command: super().subcommands()[self.command]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what a run has beyond model, data and trainer."""
@@ -250,11 +246,13 @@ class TrainingCLI(LightningCLI):
         path = self.folder.path / PREDICTIONS
         if self.trainer.world_size > 1:
             path = path.with_stem(f"{path.stem}-{self.trainer.global_rank}")
-        with path.open("w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["index", "label", "predicted", "probability"])
-            for i, predicted, probability in zip(indices, likeliest.indices, likeliest.values, strict=False):
-                table.writerow([i, labels[i], int(predicted), f"{float(probability):.6f}"])
+        text = io.StringIO(newline="")
+        table = csv.writer(text)
+        table.writerow(["index", "label", "predicted", "probability"])
+        for i, predicted, probability in zip(indices, likeliest.indices, likeliest.values, strict=False):
+            table.writerow([i, labels[i], int(predicted), f"{float(probability):.6f}"])
+        with beside(path) as file:
+            file.write(text.getvalue().encode())
         _say(f"Predictions for {len(probabilities):,} samples of {self.datamodule.title} are in {path}")
 
     def _evaluate(self, stage: str, evaluate: Any, options: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lightconv.errors import UsageError
+from lightconv.files import clear
 from lightconv.tasks.loading import BEST
 from lightconv.training import evaluation
 from lightconv.training.callbacks.best_and_last import LAST
@@ -68,8 +69,7 @@ class RunFolder:
                     f"Expected a run folder for this run alone, but another one is writing to {str(self)!r}; "
                     "wait for its end, or name another folder with `--run_dir`."
                 )
-            for part in self.path.glob(".*.part"):
-                part.unlink(missing_ok=True)
+            clear(self.path)
             yield
         finally:
             if folder is not None:

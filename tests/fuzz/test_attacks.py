@@ -164,6 +164,12 @@ def test_class_names_without_end(model: Callable[..., Path]):
         Classifier(model(class_names=DEEP))
 
 
+def test_metadata_that_are_no_text(tmp_path: Path):
+    (tmp_path / "x.onnx").write_bytes(shipped_models()["mnist1d"].read_bytes().replace(b"mnist1d", b"\xffnist1d"))
+    with pytest.raises(InputError, match="to be an ONNX model"):
+        Classifier(tmp_path / "x.onnx")
+
+
 def test_class_names_that_a_terminal_would_obey(
     model: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -1,18 +1,15 @@
 """Whenever a run dies, it goes on to the same end."""
 
-import contextlib
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Runs
 
 # Dropout, augmentation, validation: all that is random.
 RUN = [
@@ -21,44 +18,11 @@ RUN = [
 ]
 
 
-class Runs:
-    """A program that has imported everything and forks."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("forking.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-
-    def start(self, *arguments: str, dies_at: int | None = None) -> int:
-        self.process.stdin.write(json.dumps({"arguments": arguments, "dies_at": dies_at}) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def end(self) -> int:
-        return int(self.process.stdout.readline())
-
-    def run(self, *arguments: str, dies_at: int | None = None) -> int:
-        self.start(*arguments, dies_at=dies_at)
-        return self.end()
-
-    def killed_after(self, seconds: float, *arguments: str) -> int:
-        pid = self.start(*arguments)
-        time.sleep(seconds)
-        with contextlib.suppress(ProcessLookupError):  # it was faster
-            os.kill(pid, signal.SIGKILL)
-        return self.end()
-
-
 @pytest.fixture(scope="module")
 def runs() -> Iterator[Runs]:
     runs = Runs()
     yield runs
-    runs.process.stdin.close()
-    runs.process.wait()
+    runs.close()
 
 
 @pytest.fixture(scope="module")
