@@ -99,24 +99,32 @@ def write_report(plan: Plan, results: Results, command: str, console: Console) -
 
 
 def _section(part: Part, found: list[Row], results: Results) -> Section:
-    made: list[Picture] = []
-    sizes = {row.parameters for row in found}
-
-    def add(kind: str, caption: str, png: bytes) -> None:
-        made.append(Picture(f"{part.name}-{kind}", caption, png))
-
-    if len({row.samples["train"] for row in found}) > 1 and len({row.level for row in found}) > 1:
-        add("sweep", "Accuracy on the test set against the number of training samples; bands: all seeds.",
-            pictures.sweep(found))  # fmt: skip
-    elif len(found) > 1:
-        add("accuracy", "Accuracy on the test set.", pictures.dots(found, part.references))
-    if max(sizes) > 1.1 * min(sizes):
-        add("parameters", "Accuracy against parameters; strokes: all seeds.", pictures.scatter(found, part.references))
-    add("curves", "Epoch by epoch; lines: means over the seeds, bands: all seeds.", pictures.curves(found))
+    drawn = {
+        "sweep": ("Accuracy on the test set against the number of training samples; bands: all seeds.",
+                  lambda: pictures.sweep(found)),
+        "accuracy": ("Accuracy on the test set.", lambda: pictures.dots(found, part.references)),
+        "parameters": ("Accuracy against parameters; strokes: all seeds.",
+                       lambda: pictures.scatter(found, part.references)),
+        "curves": ("Epoch by epoch; lines: means over the seeds, bands: all seeds.", lambda: pictures.curves(found)),
+    }  # fmt: skip
+    made = [Picture(f"{part.name}-{kind}", drawn[kind][0], drawn[kind][1]()) for kind in kinds(found)]
     best = max(found, key=lambda row: sum(row.accuracy) / len(row.accuracy))
     for name in part.closer or (best.name,):
         made += _closer(part, name, results)
     return Section(part, found, table(found), made)
+
+
+def kinds(found: Sequence[Row]) -> list[str]:
+    """Which pictures have something to show of a part's rows."""
+    sizes = [row.parameters for row in found]
+    chosen = []
+    if len({row.level for row in found}) > 1 and len({row.samples["train"] for row in found}) > 1:
+        chosen.append("sweep")
+    elif len(found) > 1:
+        chosen.append("accuracy")
+    if max(sizes) > 1.1 * min(sizes):
+        chosen.append("parameters")
+    return [*chosen, "curves"]
 
 
 def _closer(part: Part, name: str, results: Results) -> list[Picture]:

@@ -1,7 +1,7 @@
 """Optimisers and learning-rate schedules by name."""
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch.nn import Parameter
@@ -34,10 +34,12 @@ def make_optimizer(
     left alone.
     """
     parameters = list(parameters)
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups: list[dict[str, Any]] = [{"params": parameters, "weight_decay": 0.0}]
+    if weight_decay:
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
     if name == "adamw":
         return torch.optim.AdamW(groups, lr=learning_rate, betas=(momentum, 0.99), fused=True)
     return torch.optim.SGD(groups, lr=learning_rate, momentum=momentum, fused=True)

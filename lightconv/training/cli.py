@@ -57,6 +57,7 @@ class TrainingCLI(LightningCLI):
     """
 
     def __init__(self, command: str, arguments: list[str]) -> None:
+        self.command = command
         self.folder: RunFolder
         self.resuming = False
         self.checkpoints: BestAndLast | None = None
@@ -73,6 +74,10 @@ class TrainingCLI(LightningCLI):
             load_from_checkpoint_support=False,
             args=[command, *arguments],
         )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The one that was given: a parser for each of the others would take a while."""
+        return {self.command: super().subcommands()[self.command]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what a run has beyond model, data and trainer."""

@@ -1,12 +1,14 @@
 """What is counted and measured."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from lightconv.experiment.networks import multiply_adds
 from lightconv.experiment.pictures import _apart
+from lightconv.experiment.report import kinds
 from lightconv.experiment.rows import Row, means
 from lightconv.experiment.scoring import confusion, mistakes
 from lightconv.experiment.tables import table
@@ -81,3 +83,14 @@ def test_what_is_followed_is_said():
     mixed = table([row("a", [2.0]), row("b", [1.0], "train")], ["loss"])
     assert mixed.cells == [["2.00"], ["1.00 *"]]
     assert "fresh %" not in table([row("a", [2.0])]).heads, "nothing to say"
+
+
+def test_pictures_that_have_something_to_show():
+    a, b = row("a", [2.0]), row("b", [1.0])
+    assert kinds([a]) == ["curves"]
+    assert kinds([a, replace(b, parameters=1860)]) == ["accuracy", "curves"]
+    assert kinds([a, replace(b, parameters=9000)]) == ["accuracy", "parameters", "curves"]
+    more = {"train": 8000}
+    assert kinds([a, replace(b, samples=more)]) == ["accuracy", "curves"], "no steps of a sweep"
+    assert kinds([replace(a, level="half"), replace(b, level="all", samples=more)]) == ["sweep", "curves"]
+    assert kinds([replace(a, level="SGD"), replace(b, level="AdamW")]) == ["accuracy", "curves"]

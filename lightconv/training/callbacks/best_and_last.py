@@ -1,5 +1,6 @@
 """Two checkpoints a run: the best epoch's and the last one's."""
 
+import copy
 import io
 import math
 import time
@@ -16,6 +17,7 @@ from lightconv.files import beside
 from lightconv.tasks.loading import BEST
 
 LAST = "last.ckpt"
+_PLAIN = (str, int, float, bool, type(None))
 
 
 class BestAndLast(Checkpoint):
@@ -48,7 +50,7 @@ class BestAndLast(Checkpoint):
         self.interval = interval
         self.best_score: float | None = None
         self.best_epoch: int | None = None
-        self._unwritten: dict[str, bytes] = {}
+        self._unwritten: dict[str, dict[str, Any]] = {}
         self._written = -math.inf
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -90,21 +92,20 @@ class BestAndLast(Checkpoint):
         # The best one first: if the process dies in between, the epoch is repeated and both are written again.
         for name in (BEST, LAST):
             if name in self._unwritten:
+                content = _packed(self._unwritten[name])
                 with beside(folder / name) as file:
-                    file.write(self._unwritten[name])
+                    file.write(content)
                 del self._unwritten[name]
         self._written = time.monotonic()
 
 
 class _Memory(CheckpointIO):
-    """Takes a checkpoint's bytes instead of writing them."""
+    """Takes a checkpoint instead of writing it."""
 
-    content = b""
+    content: dict[str, Any]
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        self.content = buffer.getvalue()
+        self.content = _frozen(checkpoint)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         raise NotImplementedError
@@ -113,12 +114,33 @@ class _Memory(CheckpointIO):
         raise NotImplementedError
 
 
-def _checkpoint(trainer: Trainer) -> bytes:
-    """The Trainer's checkpoint, optimiser and all; empty on all processes but the first."""
+def _checkpoint(trainer: Trainer) -> dict[str, Any]:
+    """The Trainer's checkpoint, optimiser and all, as it is now; empty on all processes but the first."""
     files, memory = trainer.strategy.checkpoint_io, _Memory()
+    memory.content = {}
     trainer.strategy.checkpoint_io = memory
     try:
         trainer.save_checkpoint("", weights_only=False)
     finally:
         trainer.strategy.checkpoint_io = files
     return memory.content
+
+
+def _frozen(thing: Any) -> Any:
+    """A copy that does not change while training goes on."""
+    if isinstance(thing, torch.Tensor):
+        return thing.detach().clone()
+    if isinstance(thing, dict):
+        result = copy.copy(thing)
+        result.update((key, _frozen(value)) for key, value in thing.items())
+        return result
+    if type(thing) in (list, tuple):
+        return type(thing)(map(_frozen, thing))
+    return thing if type(thing) in _PLAIN else copy.deepcopy(thing)
+
+
+def _packed(checkpoint: dict[str, Any]) -> bytes:
+    # In memory: torch reports a full disk as an error of its own kind.
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    return buffer.getvalue()

@@ -19,4 +19,8 @@ class EpochSeed(Callback):
         seed = os.environ.get("PL_GLOBAL_SEED")
         if seed is not None:
             mixed = np.random.SeedSequence([int(seed), trainer.current_epoch, trainer.global_rank])
-            torch.manual_seed(int(mixed.generate_state(1, np.uint64)[0]))
+            number = int(mixed.generate_state(1, np.uint64)[0])
+            if trainer.strategy.root_device.type == "cpu":
+                torch.default_generator.manual_seed(number)  # without a note for every GPU that there may be
+            else:
+                torch.manual_seed(number)
