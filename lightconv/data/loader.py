@@ -109,6 +109,8 @@ class BatchLoader:
         return sizes
 
     def _gather(self, tensor: Tensor, index: Tensor) -> Tensor:
+        if not self.pin_memory:
+            return tensor.index_select(0, index)
         # PyTorch gives a page-locked block to somebody else only when the copies out of it are done.
-        out = torch.empty((len(index), *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=self.pin_memory)
+        out = torch.empty((len(index), *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=True)
         return torch.index_select(tensor, 0, index, out=out)

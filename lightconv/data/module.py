@@ -65,6 +65,7 @@ class InMemoryData(LightningDataModule):
         self.fraction = fraction
         self.seed = seed
         self._parts: dict[str, Part] = {}
+        self._arrays: Arrays | None = None
 
     @abstractmethod
     def load(self) -> Arrays:
@@ -90,7 +91,8 @@ class InMemoryData(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Fill the cache, once a machine."""
-        self._load()
+        if not {"train", "test"} <= self._parts.keys():
+            self._arrays = self._load()  # which the stage's set-up, next, need not read again
 
     def setup(self, stage: str | None = None) -> None:
         """Split the data; Lightning calls it before each stage (fit, validate, test, predict)."""
@@ -98,15 +100,16 @@ class InMemoryData(LightningDataModule):
             arrays = self._load()
             x, y = arrays["x_train"], arrays["y_train"]
             kept, _ = stratified_split(y, self.fraction, self.seed)
-            x, y = x[kept], y[kept]
+            x, y = _chosen(x, y, kept)
             held_out, rest = stratified_split(y, self.val_split, self.seed + 1)
-            self._parts["train"] = _tensors(x[rest], y[rest])
-            self._parts["val"] = _tensors(x[held_out], y[held_out])
+            self._parts["train"] = _tensors(*_chosen(x, y, rest))
+            self._parts["val"] = _tensors(*_chosen(x, y, held_out))
             if len(rest) == 0:
                 raise UsageError(f"Expected some samples to train on, but `fraction` {self.fraction} leaves none.")
         if stage in ("test", "predict", None) and "test" not in self._parts:
             arrays = self._load()
             self._parts["test"] = _tensors(arrays["x_test"], arrays["y_test"])
+        self._arrays = None
 
     def part(self, name: str) -> Part:
         """Inputs and labels of one part, ``"train"``, ``"val"`` or ``"test"``, in a fixed order."""
@@ -160,6 +163,8 @@ class InMemoryData(LightningDataModule):
         )
 
     def _load(self) -> Arrays:
+        if self._arrays is not None:
+            return self._arrays
         try:
             return self.load()
         except Unwritable as error:
@@ -171,3 +176,8 @@ class InMemoryData(LightningDataModule):
 
 def _tensors(x: np.ndarray, y: np.ndarray) -> Part:
     return torch.from_numpy(x), torch.from_numpy(y)
+
+
+def _chosen(x: np.ndarray, y: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The samples of ascending indices; no copy where that is all."""
+    return (x, y) if len(indices) == len(y) else (x[indices], y[indices])

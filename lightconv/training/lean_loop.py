@@ -82,7 +82,11 @@ class LeanLoop(_TrainingEpochLoop):
         if skip:
             raise StopIteration
         step.hook("on_train_batch_end", output, batch, number)
-        connector.on_batch_end()
+        logged: Any = self._results
+        if all(metric.has_reset for metric in logged.values()):
+            logged.batch = logged.batch_size = None
+        else:
+            connector.on_batch_end()
         progress.increment_completed()
 
     def on_advance_end(self, data_fetcher: _DataFetcher) -> None:

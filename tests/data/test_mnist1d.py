@@ -7,6 +7,7 @@ import torch
 from mnist1d.data import get_dataset_args, make_dataset
 
 from lightconv.data import MNIST1DData, generate
+from lightconv.data.cache import Arrays
 from lightconv.errors import UsageError
 
 
@@ -123,3 +124,20 @@ def test_wrong_options(options: dict):
 def test_wrong_number_of_fresh_signals():
     with pytest.raises(UsageError, match="multiple of 10"):
         generate(15)
+
+
+def test_a_stage_reads_the_data_once(root: Path):
+    read = []
+
+    class Counted(MNIST1DData):
+        def load(self) -> Arrays:
+            read.append(1)
+            return super().load()
+
+    data = Counted(root=str(root))
+    for stage in ("fit", "test", "fit"):
+        data.prepare_data()
+        data.setup(stage)
+    assert len(read) == 2, "fit does not keep the test set"
+    data.prepare_data()
+    assert len(read) == 2, "nothing is missing"

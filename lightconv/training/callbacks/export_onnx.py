@@ -6,6 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info
 
+from lightconv.files import make_folder
 from lightconv.tasks import Classifier, load
 from lightconv.tasks.loading import BEST
 from lightconv.training.callbacks.best_and_last import BestAndLast
@@ -31,6 +32,7 @@ class ExportONNX(Callback):
         Raises:
             TypeError: if the module is not a classifier.
             ExportError: if the file could not be written.
+            Unwritable: if there is no folder for it and none can be made.
         """
         if stage != "fit":
             return
@@ -43,7 +45,7 @@ class ExportONNX(Callback):
             from lightconv.deploy.classifier import check_place
 
             path = self._place(pl_module)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             check_place(path)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
