@@ -26,6 +26,7 @@ _TABLE = re.compile(r"(<!-- table (\w+) ([\w-]+): (.*?) -->\n)(?:\|.*\n)*")
 _PICTURE = re.compile(r"<!-- picture (\w+) ([\w-]+): (\w+) -->\n!\[.*?\]\((.*?)\)")
 _KINDS = {
     "sweep": lambda rows, part: pictures.sweep(rows),
+    "seen": lambda rows, part: pictures.seen(rows),
     "curves": lambda rows, part: pictures.curves(rows),
     "accuracy": lambda rows, part: pictures.dots(rows, part.references),
     "parameters": lambda rows, part: pictures.scatter(rows, part.references),
@@ -59,7 +60,10 @@ def take(folder: Path) -> None:
 
 def _rows(name: str, part: str) -> list[Row]:
     rows: Iterable[dict] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    return [Row(**row) for row in rows if row["part"] == part]
+    found = [Row(**row) for row in rows if row["part"] == part]
+    if not found:
+        raise SystemExit(f"Expected rows of part {part!r} in results/{name}.json, but there are none.")
+    return found
 
 
 def _parts(name: str) -> tuple[Part, ...]:

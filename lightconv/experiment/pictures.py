@@ -96,6 +96,36 @@ def sweep(rows: Sequence[Row]) -> bytes:
     return _png(figure)
 
 
+def seen(rows: Sequence[Row]) -> bytes:
+    """Loss and accuracy after each epoch against the number of samples trained on until then, a line for each row."""
+    figure = _figure(_WIDTH, 3.8)
+    names = list(dict.fromkeys(row.row for row in rows))
+    colours = dict(zip(names, _cycled(len(names)), strict=True))
+    counts = sorted({row.samples["train"] for row in rows})
+    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for row in rows:
+            scale = 100 if metric == "accuracy" else 1
+            y = [scale * value for value in means(row.curves[f"{row.followed}_{metric}"])]
+            x = [(epoch + 1) * row.samples["train"] for epoch in range(len(y))]
+            width = 0.9 + 1.3 * counts.index(row.samples["train"]) / max(1, len(counts) - 1)
+            axes.plot(x, y, color=colours[row.row], linewidth=width, marker="o", markersize=2 + width, alpha=0.75)
+        followed = {"val": "on held-out samples", "train": "in training"}[rows[0].followed]
+        dress(
+            axes, f"{metric}{', %' * (metric == 'accuracy')}, {followed}", "training samples seen, all epochs together"
+        )
+        axes.set_xscale("log")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    handles = [axes.plot([], [], color=colours[name], linewidth=1.8, label=name)[0] for name in names]
+    few, many = (f"{count:,} samples" for count in (counts[0], counts[-1]))
+    handles += axes.plot([], [], color=QUIET, linewidth=0.9, marker="o", markersize=2.9, label=f"epochs of {few}")
+    handles += axes.plot([], [], color=QUIET, linewidth=2.2, marker="o", markersize=4.2, label=f"epochs of {many}")
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, labelcolor=INK, fontsize=SMALL)
+    return _png(figure)
+
+
 def dots(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) -> bytes:
     """Accuracy on the test set of each run: every seed a dot, their mean a line."""
     figure = _figure(_WIDTH * 0.85, 0.95 + 0.29 * len(rows))
@@ -155,11 +185,10 @@ def scatter(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) 
                 color=QUIET, fontsize=SMALL,
             )  # fmt: skip
     if len(levels) > 1:
-        here = [row for row in rows if row.level == levels[-1]]
-        for row in here:
+        for name, parameters in {row.row: row.parameters for row in rows}.items():
             axes.annotate(
-                row.row, (row.parameters, 0.99), xycoords=("data", "axes fraction"), color=QUIET, fontsize=SMALL,
-                ha="center", va="top",
+                name, (parameters, 0.99), xycoords=("data", "axes fraction"), color=QUIET, fontsize=SMALL, ha="center",
+                va="top",
             )  # fmt: skip
     dress(axes, "accuracy on the test set, %, against parameters")
     axes.set_xscale("log")

@@ -102,6 +102,8 @@ def _section(part: Part, found: list[Row], results: Results) -> Section:
     drawn = {
         "sweep": ("Accuracy on the test set against the number of training samples; bands: all seeds.",
                   lambda: pictures.sweep(found)),
+        "seen": ("After each epoch, against all samples seen until then; points of one colour and thickness: one row, "
+                 "means over its seeds.", lambda: pictures.seen(found)),
         "accuracy": ("Accuracy on the test set.", lambda: pictures.dots(found, part.references)),
         "parameters": ("Accuracy against parameters; strokes: all seeds.",
                        lambda: pictures.scatter(found, part.references)),
@@ -119,7 +121,7 @@ def kinds(found: Sequence[Row]) -> list[str]:
     sizes = [row.parameters for row in found]
     chosen = []
     if len({row.level for row in found}) > 1 and len({row.samples["train"] for row in found}) > 1:
-        chosen.append("sweep")
+        chosen += ["sweep", "seen"]
     elif len(found) > 1:
         chosen.append("accuracy")
     if max(sizes) > 1.1 * min(sizes):

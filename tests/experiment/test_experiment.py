@@ -140,5 +140,5 @@ parts:
     html = (folder / "report.html").read_text()
     assert "It differs from the whole experiment: seeds 5 only; `data.fraction` is 0.05 in all runs." in html
     kinds = {path.stem for path in (folder / "pictures").iterdir()}
-    assert {"pairs-sweep", "pairs-curves"} <= kinds
+    assert {"pairs-sweep", "pairs-seen", "pairs-curves"} <= kinds
     assert "not MNIST" in result["data"]["title"]

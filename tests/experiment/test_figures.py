@@ -92,5 +92,5 @@ def test_pictures_that_have_something_to_show():
     assert kinds([a, replace(b, parameters=9000)]) == ["accuracy", "parameters", "curves"]
     more = {"train": 8000}
     assert kinds([a, replace(b, samples=more)]) == ["accuracy", "curves"], "no steps of a sweep"
-    assert kinds([replace(a, level="half"), replace(b, level="all", samples=more)]) == ["sweep", "curves"]
+    assert kinds([replace(a, level="half"), replace(b, level="all", samples=more)]) == ["sweep", "seen", "curves"]
     assert kinds([replace(a, level="SGD"), replace(b, level="AdamW")]) == ["accuracy", "curves"]
