@@ -13,68 +13,50 @@ namespace {
 
 struct PlacesOfChannels {
     const float* x;
-    const int32_t* place;   // in x, of each place of y
+    const int32_t* places;  // in x, of each place of y
     const int32_t* offset;  // in x, of each tap from there
     index_t taps;
-    const float* w;  // [tap][lane]
-    const float* start;
-    float* y;  // [place][lane]
+    const float* weights;  // [tap][lane]
+    const float* starts;
+    float* sums;  // [place][lane]
     index_t pitch;
-};
+    const float* coming;  // what will be written, `coming_each` elements for each place
+    index_t coming_each;
 
-template <int P, int V>
-void channels_tile(const PlacesOfChannels& s) {
-    floats total[P][V];
-    index_t place[P];
-    UNROLL for (int p = 0; p < P; p++) {
-        place[p] = s.place[p];
-        UNROLL for (int v = 0; v < V; v++) total[p][v] = load(s.start + v * LANES);
+    const int32_t* place;
+    const float *w, *start;
+    float* y;
+
+    void move(index_t first, index_t vector) {
+        place = places + first;
+        w = weights + vector * LANES, start = starts + vector * LANES;
+        y = sums + first * pitch + vector * LANES;
+        if (vector == 0) fetch<1>(coming + first * coming_each, TILE_PLACES * coming_each);
     }
-    const float* w = s.w;
-    for (index_t k = 0; k < s.taps; k++, w += s.pitch) {
-        const float* x = s.x + s.offset[k];
-        floats b[V];
-        UNROLL for (int v = 0; v < V; v++) b[v] = load(w + v * LANES);
+
+    template <int P, int V>
+    void tile() const {
+        floats total[P][V];
+        index_t at[P];
         UNROLL for (int p = 0; p < P; p++) {
-            const floats a = all(x[place[p]]);
-            UNROLL for (int v = 0; v < V; v++) total[p][v] += a * b[v];
+            at[p] = place[p];
+            UNROLL for (int v = 0; v < V; v++) total[p][v] = load(start + v * LANES);
         }
+        const float* b_row = w;
+        for (index_t k = 0; k < taps; k++, b_row += pitch) {
+            const float* a_row = x + offset[k];
+            floats b[V];
+            UNROLL for (int v = 0; v < V; v++) b[v] = load(b_row + v * LANES);
+            UNROLL for (int p = 0; p < P; p++) {
+                const floats a = all(a_row[at[p]]);
+                UNROLL for (int v = 0; v < V; v++) total[p][v] += a * b[v];
+            }
+        }
+        float* to = y;
+        UNROLL for (int p = 0; p < P; p++)
+            UNROLL for (int v = 0; v < V; v++) store(to + p * pitch + v * LANES, total[p][v]);
     }
-    UNROLL for (int p = 0; p < P; p++)
-        UNROLL for (int v = 0; v < V; v++) store(s.y + p * s.pitch + v * LANES, total[p][v]);
-}
-
-#if REGISTERS == 32
-const index_t TILE_PLACES = 8, TILE_VECTORS = 3;
-#else
-const index_t TILE_PLACES = 4, TILE_VECTORS = 2;
-#endif
-
-template <int V>
-void channels_tile(index_t places, const PlacesOfChannels& s) {
-    switch (places) {
-        case 1: return channels_tile<1, V>(s);
-        case 2: return channels_tile<2, V>(s);
-        case 3: return channels_tile<3, V>(s);
-        case 4: return channels_tile<4, V>(s);
-#if REGISTERS == 32
-        case 5: return channels_tile<5, V>(s);
-        case 6: return channels_tile<6, V>(s);
-        case 7: return channels_tile<7, V>(s);
-        case 8: return channels_tile<8, V>(s);
-#endif
-    }
-}
-
-void channels_tile(index_t places, index_t vectors, const PlacesOfChannels& s) {
-    switch (vectors) {
-        case 1: return channels_tile<1>(places, s);
-        case 2: return channels_tile<2>(places, s);
-#if REGISTERS == 32
-        case 3: return channels_tile<3>(places, s);
-#endif
-    }
-}
+};
 
 // The part of a plane that a block of output rows reads, with its padding.
 struct Window {
@@ -87,14 +69,14 @@ struct Window {
     }
 };
 
-// Whether this is the faster way, as measured: the one with fewer multiplications.
+// Whether this is the faster way, as measured: the one with fewer multiplications, or not many more.
 bool channels_pay(const Convolution& job) {
     const index_t places = job.out[1] * job.out[2], vectors = ceil_divide(job.outputs, LANES);
     const Window y(job.axis[1], job.out[1]), x(job.axis[2], job.out[2]);
     const index_t along_rows = ceil_divide(places, LANES) * job.outputs;
     return job.pool[0] * job.pool[1] == 1 && job.size[0] == 1 && job.out[0] == 1 && job.axis[0].taps == 1 &&
            job.axis[0].offset[0] == 0 && job.x_stride[4] == 1 && job.y_stride[4] == 1 && job.batch > 1 &&
-           job.inputs * y.extent * x.extent <= PACKED_FLOATS && places * vectors <= along_rows;
+           job.inputs * y.extent * x.extent <= PACKED_FLOATS && 5 * places * vectors <= 6 * along_rows;
 }
 
 void convolve_channels(const Convolution& job) {
@@ -131,39 +113,25 @@ void convolve_channels(const Convolution& job) {
         }
     }
 
-    const index_t first_row = most(0, -wy.low), first_column = most(0, -wx.low);
-    const index_t rows = most(first_row, least(wy.extent, job.size[1] - wy.low));
-    const index_t columns = most(first_column, least(wx.extent, job.size[2] - wx.low));
     const bool whole = job.y_stride[3] == job.out[2];
+    const bool padded = wy.low < 0 || wx.low < 0 || wy.low + wy.extent > job.size[1] || wx.low + wx.extent > job.size[2];
     share(job.batch * job.groups, job.threads, [&](index_t item) {
         const index_t g = item % job.groups, n = item / job.groups;
         float* packed = scratch<float>(INPUT, job.inputs * plane);
-        if (rows - first_row < wy.extent || columns - first_column < wx.extent)
-            memset(packed, 0, job.inputs * plane * sizeof(float));
+        if (padded) memset(packed, 0, job.inputs * plane * sizeof(float));
         const float* from = job.x + n * job.x_stride[0] + g * job.inputs * job.x_stride[1];
         for (index_t i = 0; i < job.inputs; i++)
-            for (index_t row = first_row; row < rows; row++)
-                copy_run(packed + i * plane + row * wx.extent + first_column,
-                         from + i * job.x_stride[1] + (row + wy.low) * job.x_stride[3] + first_column + wx.low,
-                         columns - first_column);
+            copy_inside(packed + i * plane, wy.extent, wx.extent, from + i * job.x_stride[1], job.size[1], job.size[2],
+                        job.x_stride[3], wy.low, wx.low);
 
-        float* sums = scratch<float>(TOTAL, places * pitch);
-        PlacesOfChannels s;
-        s.x = packed, s.offset = offset, s.taps = taps, s.pitch = pitch;
-        const index_t blocks = ceil_divide(places, TILE_PLACES);
-        for (index_t v = 0; v < vectors;) {
-            const index_t now = ceil_divide(vectors - v, ceil_divide(vectors - v, TILE_VECTORS));
-            s.w = weights + g * taps * pitch + v * LANES;
-            s.start = starts + g * pitch + v * LANES;
-            for (index_t block = 0; block < blocks; block++) {
-                const index_t first = block * places / blocks;
-                s.place = place + first;
-                s.y = sums + first * pitch + v * LANES;
-                channels_tile((block + 1) * places / blocks - first, now, s);
-            }
-            v += now;
-        }
         float* to = job.y + n * job.y_stride[0] + g * job.outputs * job.y_stride[1];
+        float* sums = scratch<float>(TOTAL, places * pitch);
+        PlacesOfChannels tiles;
+        tiles.x = packed, tiles.places = place, tiles.offset = offset, tiles.taps = taps;
+        tiles.weights = weights + g * taps * pitch, tiles.starts = starts + g * pitch;
+        tiles.sums = sums, tiles.pitch = pitch;
+        tiles.coming = to, tiles.coming_each = whole ? job.outputs : 0;
+        run_tiles(places, vectors, tiles);
         for (index_t v = 0; v < vectors; v++) {
             const index_t channels = least(LANES, job.outputs - v * LANES);
             float* plane_to = to + v * LANES * job.y_stride[1];

@@ -57,14 +57,25 @@ struct Packing {
     }
 };
 
+// Copies `count` elements, from N to 2 N of them: the first N, and the last N.
+template <int N>
+INLINE void copy_ends(float* to, const float* from, index_t count) {
+    float first[N], last[N];
+    memcpy(first, from, sizeof first);
+    memcpy(last, from + count - N, sizeof last);
+    memcpy(to, first, sizeof first);
+    memcpy(to + count - N, last, sizeof last);
+}
+
 // Copies in whole vectors; the last one lies over its neighbour.
 INLINE void copy_run(float* to, const float* from, index_t count) {
     if (count >= LANES) {
         for (index_t i = 0; i < count - LANES; i += LANES) store(to + i, load(from + i));
         store(to + count - LANES, load(from + count - LANES));
+    } else if (LANES > 8 && count >= 8) {
+        copy_ends<8>(to, from, count);
     } else if (count >= 4) {
-        for (index_t i = 0; i < count - 4; i += 4) store(to + i, load_four(from + i));
-        store(to + count - 4, load_four(from + count - 4));
+        copy_ends<4>(to, from, count);
     } else {
         for (index_t i = 0; i < count; i++) to[i] = from[i];
     }
@@ -141,6 +152,22 @@ void pack_plane(float* to, const Packing& py, const Packing& px, index_t copies,
             }
         }
     }
+}
+
+// Copies what there is of `height` rows of `width` elements, from row `top` and column `left` of `from` on, which has
+// elements in rows that are `pitch` apart.
+INLINE void copy_inside(float* to, index_t height, index_t width, const float* from, index_t rows, index_t columns,
+                        index_t pitch, index_t top, index_t left) {
+    const index_t end = least(height, rows - top), column = most(0, -left);
+    const index_t count = least(width, columns - left) - column;
+    for (index_t row = most(0, -top); row < end; row++)
+        copy_run(to + row * width + column, from + (top + row) * pitch + left + column, count);
+}
+
+// Has the processor fetch what will soon be read, or (`WRITE`) written.
+template <int WRITE>
+INLINE void fetch(const float* from, index_t count) {
+    for (index_t i = 0; i < count; i += 16) __builtin_prefetch(from + i, WRITE, 2);
 }
 
 // Where the flattened positions of a block of output rows lie in memory.

@@ -1,4 +1,5 @@
-// Channels as lanes: rows of several channels turned into one row of vectors, and back.
+// Channels as lanes: rows of several channels turned into one row of vectors, and back; and work cut into tiles of
+// some places times some vectors of channels.
 #pragma once
 
 #include "vectors.h"
@@ -56,6 +57,49 @@ void from_lanes(float* to, const float* from, index_t pitch, index_t channels, i
                 for (index_t j = 0; j < n; j++) to[c * stride + i + j] = part[j];
             }
         }
+    }
+}
+
+#if REGISTERS == 32
+const index_t TILE_PLACES = 8, TILE_VECTORS = 3;
+#else
+const index_t TILE_PLACES = 4, TILE_VECTORS = 2;
+#endif
+
+template <class Job, int V>
+void run_tile(index_t places, const Job& job) {
+    switch (places) {
+        case 1: return job.template tile<1, V>();
+        case 2: return job.template tile<2, V>();
+        case 3: return job.template tile<3, V>();
+        case 4: return job.template tile<4, V>();
+#if REGISTERS == 32
+        case 5: return job.template tile<5, V>();
+        case 6: return job.template tile<6, V>();
+        case 7: return job.template tile<7, V>();
+        case 8: return job.template tile<8, V>();
+#endif
+    }
+}
+
+// Calls job.tile<P, V>() for all tiles, in equal shares, each after job.move(first place, first vector).
+template <class Job>
+void run_tiles(index_t places, index_t vectors, Job& job) {
+    const index_t blocks = ceil_divide(places, TILE_PLACES);
+    for (index_t v = 0; v < vectors;) {
+        const index_t now = ceil_divide(vectors - v, ceil_divide(vectors - v, TILE_VECTORS));
+        for (index_t block = 0; block < blocks; block++) {
+            const index_t first = block * places / blocks, count = (block + 1) * places / blocks - first;
+            job.move(first, v);
+            switch (now) {
+                case 1: run_tile<Job, 1>(count, job); break;
+                case 2: run_tile<Job, 2>(count, job); break;
+#if REGISTERS == 32
+                case 3: run_tile<Job, 3>(count, job); break;
+#endif
+            }
+        }
+        v += now;
     }
 }
 

@@ -11,66 +11,43 @@
 namespace {
 
 struct Places {
-    const float* y;
+    const float* from;
     index_t y_channel, channels;
-    const float* w;  // [channel of y][lane]
-    index_t w_channel;
+    const float* weights;  // [channel of y][lane]
+    index_t pitch;
+    float* to;
+    const int32_t* places;  // in x, of each place of y
+
+    const float *y, *w;
     float* x;
-    const int32_t* place;  // in x, of each place of y
+    const int32_t* place;
+
+    void move(index_t first, index_t vector) {
+        y = from + first, place = places + first;
+        w = weights + vector * LANES, x = to + vector * LANES;
+    }
+
+    template <int P, int V>
+    void tile() const {
+        floats total[P][V];
+        UNROLL for (int p = 0; p < P; p++)
+            UNROLL for (int v = 0; v < V; v++) total[p][v] = floats{};
+        const float *a_row = y, *b_row = w;
+        for (index_t c = 0; c < channels; c++, a_row += y_channel, b_row += pitch) {
+            floats b[V];
+            UNROLL for (int v = 0; v < V; v++) b[v] = load(b_row + v * LANES);
+            UNROLL for (int p = 0; p < P; p++) {
+                const floats a = all(a_row[p]);
+                UNROLL for (int v = 0; v < V; v++) total[p][v] += a * b[v];
+            }
+        }
+        UNROLL for (int p = 0; p < P; p++)
+            UNROLL for (int v = 0; v < V; v++) {
+                float* at = x + place[p] + v * LANES;
+                store(at, load(at) + total[p][v]);
+            }
+    }
 };
-
-template <int P, int V>
-void scatter_tile(const Places& s) {
-    floats total[P][V];
-    UNROLL for (int p = 0; p < P; p++)
-        UNROLL for (int v = 0; v < V; v++) total[p][v] = floats{};
-    const float *y = s.y, *w = s.w;
-    for (index_t c = 0; c < s.channels; c++, y += s.y_channel, w += s.w_channel) {
-        floats b[V];
-        UNROLL for (int v = 0; v < V; v++) b[v] = load(w + v * LANES);
-        UNROLL for (int p = 0; p < P; p++) {
-            const floats a = all(y[p]);
-            UNROLL for (int v = 0; v < V; v++) total[p][v] += a * b[v];
-        }
-    }
-    UNROLL for (int p = 0; p < P; p++)
-        UNROLL for (int v = 0; v < V; v++) {
-            float* to = s.x + s.place[p] + v * LANES;
-            store(to, load(to) + total[p][v]);
-        }
-}
-
-#if REGISTERS == 32
-const index_t MOST_PLACES = 8, MOST_LANE_VECTORS = 3;
-#else
-const index_t MOST_PLACES = 4, MOST_LANE_VECTORS = 2;
-#endif
-
-template <int V>
-void scatter_tile(index_t places, const Places& s) {
-    switch (places) {
-        case 1: return scatter_tile<1, V>(s);
-        case 2: return scatter_tile<2, V>(s);
-        case 3: return scatter_tile<3, V>(s);
-        case 4: return scatter_tile<4, V>(s);
-#if REGISTERS == 32
-        case 5: return scatter_tile<5, V>(s);
-        case 6: return scatter_tile<6, V>(s);
-        case 7: return scatter_tile<7, V>(s);
-        case 8: return scatter_tile<8, V>(s);
-#endif
-    }
-}
-
-void scatter_tile(index_t places, index_t vectors, const Places& s) {
-    switch (vectors) {
-        case 1: return scatter_tile<1>(places, s);
-        case 2: return scatter_tile<2>(places, s);
-#if REGISTERS == 32
-        case 3: return scatter_tile<3>(places, s);
-#endif
-    }
-}
 
 // The padded picture that windows see.
 struct Padded {
@@ -122,25 +99,14 @@ void conv_scatter(const ConvGeometry& g, const float* y, const float* w, const f
         } else {
             memset(packed, 0, padded.height * padded.width * pitch * sizeof(float));
         }
-        Places s;
-        s.y_channel = g.y_stride[1], s.channels = g.outputs, s.w_channel = pitch;
-        const float* from = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1];
-        const index_t blocks = ceil_divide(places, MOST_PLACES);
+        Places tiles;
+        tiles.from = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1];
+        tiles.y_channel = g.y_stride[1], tiles.channels = g.outputs, tiles.pitch = pitch, tiles.places = place;
         for (index_t t = 0; t < taps; t++) {
             const index_t shift = g.dilation[1] * (t / g.kernel[2]) * padded.width + g.dilation[2] * (t % g.kernel[2]);
-            for (index_t v = 0; v < vectors;) {
-                const index_t shares = ceil_divide(vectors - v, MOST_LANE_VECTORS);
-                const index_t now = ceil_divide(vectors - v, shares);
-                s.w = weights + (group * taps + t) * g.outputs * pitch + v * LANES;
-                s.x = packed + shift * pitch + v * LANES;
-                for (index_t block = 0; block < blocks; block++) {
-                    const index_t first = block * places / blocks;
-                    s.y = from + first;
-                    s.place = place + first;
-                    scatter_tile((block + 1) * places / blocks - first, now, s);
-                }
-                v += now;
-            }
+            tiles.weights = weights + (group * taps + t) * g.outputs * pitch;
+            tiles.to = packed + shift * pitch;
+            run_tiles(places, vectors, tiles);
         }
         float* to = x + n * g.x_stride[0] + group * g.inputs * g.x_stride[1];
         for (index_t row = 0; row < g.size[1]; row++)

@@ -208,8 +208,10 @@ struct Strip {
     index_t total_pitch;
 };
 
-template <int K, int V>
+// Of the K taps every RUN follow each other in the input.
+template <int K, int V, int RUN = 1>
 void output_tile(const Strip& s) {
+    const int runs = K / RUN;
     floats total[K][V];
     UNROLL for (int k = 0; k < K; k++)
         UNROLL for (int v = 0; v < V; v++) total[k][v] = load(s.total + k * s.total_pitch + v * LANES);
@@ -219,9 +221,12 @@ void output_tile(const Strip& s) {
         for (index_t i = 0; i < s.columns; i++, x += s.x_step, g += s.g_pitch) {
             floats b[V];
             UNROLL for (int v = 0; v < V; v++) b[v] = load(g + v * LANES);
-            UNROLL for (int k = 0; k < K; k++) {
-                const floats a = all(x[s.offset[k]]);
-                UNROLL for (int v = 0; v < V; v++) total[k][v] += a * b[v];
+            UNROLL for (int r = 0; r < runs; r++) {
+                const float* at = x + s.offset[r * RUN];
+                UNROLL for (int t = 0; t < RUN; t++) {
+                    const floats a = all(at[t]);
+                    UNROLL for (int v = 0; v < V; v++) total[r * RUN + t][v] += a * b[v];
+                }
             }
         }
         x_row += s.x_row;
@@ -231,39 +236,38 @@ void output_tile(const Strip& s) {
         UNROLL for (int v = 0; v < V; v++) store(s.total + k * s.total_pitch + v * LANES, total[k][v]);
 }
 
-// Taps that go with V vectors.
-template <int V>
-struct TapsFor {
-    static const int count = REGISTERS == 32 ? (V == 1 ? 16 : V == 2 ? 12 : V == 3 ? 8 : V == 4 ? 6 : 5)
-                                             : (V == 1 ? 8 : V == 2 ? 5 : 3);
+struct OutputTile {
+    int taps;
+    void (*call)(const Strip&);
 };
-const index_t MOST_VECTORS = REGISTERS == 32 ? 5 : 3;
 
-index_t taps_for(index_t vectors) {
-    switch (vectors) {
-        case 1: return TapsFor<1>::count;
-        case 2: return TapsFor<2>::count;
-        case 3: return TapsFor<3>::count;
-        case 4: return TapsFor<4>::count;
-        default: return TapsFor<5>::count;
-    }
+template <int K, int V, int RUN = 1>
+OutputTile output_tile_of() {
+    return OutputTile{K, output_tile<K, V, RUN>};
 }
 
-void output_tile(index_t vectors, const Strip& s) {
+// The tile for so many vectors, with as many taps as registers hold; `run`: how many taps follow each other.
+OutputTile output_tile_for(index_t vectors, index_t run) {
     switch (vectors) {
-        case 1: return output_tile<TapsFor<1>::count, 1>(s);
-        case 2: return output_tile<TapsFor<2>::count, 2>(s);
-        case 3: return output_tile<TapsFor<3>::count, 3>(s);
 #if REGISTERS == 32
-        case 4: return output_tile<TapsFor<4>::count, 4>(s);
-        case 5: return output_tile<TapsFor<5>::count, 5>(s);
+        case 1: return output_tile_of<16, 1>();
+        case 2:
+            return run == 3 ? output_tile_of<12, 2, 3>() : run == 5 ? output_tile_of<10, 2, 5>() : output_tile_of<12, 2>();
+        case 3: return run == 3 ? output_tile_of<9, 3, 3>() : output_tile_of<8, 3>();
+        case 4: return output_tile_of<6, 4>();
+        default: return output_tile_of<5, 5>();
+#else
+        case 1: return output_tile_of<8, 1>();
+        case 2: return output_tile_of<5, 2>();
+        default: return output_tile_of<3, 3>();
 #endif
     }
 }
+const index_t MOST_VECTORS = REGISTERS == 32 ? 5 : 3, MOST_TAPS = 16;
 
 // Positions that are summed up before the sums go to memory: few enough for a first-level cache to hold what belongs
 // to them, but more where the sums go far.
-const index_t SHORT_STRIP = 96, LONG_STRIP = 512, NEAR_FLOATS = 256 * 1024;
+const index_t SHORT_STRIP = 160, LONG_STRIP = 512, NEAR_FLOATS = 256 * 1024;
 
 void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const float* x, const float* y, float* w) {
     const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
@@ -278,10 +282,10 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
     const index_t chunk = ceil_divide(planes, chunks);
     chunks = ceil_divide(planes, chunk);
     const index_t strip_size = taps * pitch > NEAR_FLOATS ? LONG_STRIP : SHORT_STRIP;
-    const index_t rows = most(1, least(g.out[1], strip_size / g.out[2]));
+    const index_t rows = ceil_divide(g.out[1], ceil_divide(g.out[1], most(1, strip_size / g.out[2])));
     const index_t together = most(1, least(strip_size / (g.out[1] * g.out[2]), samples / parts));
     // all tiles have the same number of taps; what the last ones have too many is dropped
-    const index_t chunk_taps = chunk * taps_of_plane + 16;
+    const index_t chunk_taps = chunk * taps_of_plane + MOST_TAPS;
 
     int32_t* offset = scratch<int32_t>(OFFSETS, chunk_taps);
     for (index_t p = 0, k = 0; p < chunk; p++)
@@ -289,6 +293,7 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
             for (index_t tx = 0; tx < ax.taps; tx++)
                 offset[k++] = (int32_t)(p * plane + g.dilation[1] * ty * width + g.dilation[2] * tx);
     for (index_t k = chunk * taps_of_plane; k < chunk_taps; k++) offset[k] = 0;
+    const index_t run = g.dilation[2] == 1 ? g.kernel[2] : 1;
 
     const index_t size = g.groups * chunks * chunk_taps * pitch;
     float* totals = scratch<float>(WEIGHTS, parts * size);
@@ -310,21 +315,31 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
             strip.samples = least(together, last - first);
             for (index_t s = 0; s < strip.samples; s++) {
                 const index_t z = (first + s) % g.out[0], n = (first + s) / g.out[0];
+                const index_t next = (first + s + together) / g.out[0];
+                memset(packed + s * x_sample, 0, x_sample * sizeof(float));
                 for (index_t p = begin; p < end; p++) {
                     const index_t i = group * g.inputs + p / az.taps, from_z = az.step * z + az.offset[p % az.taps];
                     const float* from = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
                     const bool inside = from_z >= 0 && from_z < g.size[0];
-                    pack_plane(packed + s * x_sample + (p - begin) * plane, py, px, 1, width, inside ? from : nullptr,
-                               g.size[1], g.size[2], g.x_stride[3], g.x_stride[4], ay.offset[0], ax.offset[0]);
+                    float* to = packed + s * x_sample + (p - begin) * plane;
+                    if (g.x_stride[4] == 1 && inside) {
+                        copy_inside(to, height, width, from, g.size[1], g.size[2], g.x_stride[3], ay.offset[0],
+                                    ax.offset[0]);
+                        if (next < g.batch) fetch<0>(from + (next - n) * g.x_stride[0], g.size[1] * g.size[2]);
+                    } else {
+                        pack_plane(to, py, px, 1, width, inside ? from : nullptr, g.size[1], g.size[2], g.x_stride[3],
+                                   g.x_stride[4], ay.offset[0], ax.offset[0]);
+                    }
                 }
                 const float* from_y = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1] + z * g.y_stride[2];
+                if (next < g.batch) fetch<0>(from_y + (next - n) * g.y_stride[0], g.outputs * g.y_stride[1]);
                 const bool one_run = g.y_stride[3] == g.out[2];
-                const index_t runs = one_run ? 1 : g.out[1], run = one_run ? g.out[1] * g.out[2] : g.out[2];
+                const index_t lines = one_run ? 1 : g.out[1], line = one_run ? g.out[1] * g.out[2] : g.out[2];
                 for (index_t v = 0; v < vectors; v++)
-                    for (index_t i = 0; i < runs; i++)
-                        to_lanes(packed_g + s * g_sample + i * run * pitch + v * LANES, pitch,
+                    for (index_t i = 0; i < lines; i++)
+                        to_lanes(packed_g + s * g_sample + i * line * pitch + v * LANES, pitch,
                                  from_y + v * LANES * g.y_stride[1] + i * g.y_stride[3],
-                                 least(LANES, g.outputs - v * LANES), g.y_stride[1], run);
+                                 least(LANES, g.outputs - v * LANES), g.y_stride[1], line);
             }
 
             strip.columns = g.out[2], strip.x_sample = x_sample, strip.x_row = ay.step * width, strip.x_step = ax.step;
@@ -335,12 +350,13 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
                 for (index_t v = 0; v < vectors;) {
                     // equal shares of the vectors
                     const index_t shares = ceil_divide(vectors - v, MOST_VECTORS);
-                    const index_t now = ceil_divide(vectors - v, shares), together = taps_for(now);
+                    const index_t now = ceil_divide(vectors - v, shares);
+                    const OutputTile tile = output_tile_for(now, run);
                     strip.g = packed_g + row * g.out[2] * pitch + v * LANES;
-                    for (index_t k = 0; k < (end - begin) * taps_of_plane; k += together) {
+                    for (index_t k = 0; k < (end - begin) * taps_of_plane; k += tile.taps) {
                         strip.offset = offset + k;
                         strip.total = total + k * pitch + v * LANES;
-                        output_tile(now, strip);
+                        tile.call(strip);
                     }
                     v += now;
                 }
