@@ -1,6 +1,7 @@
 // Entry points. Each instruction set is one compilation of this file, its functions named after it.
 #include "bands.h"
 #include "block.h"
+#include "memory.h"
 #include "pooling.h"
 #include "scatter.h"
 
@@ -10,15 +11,19 @@
 #define EXPORT_INT(name) extern "C" __attribute__((visibility("default"))) int JOIN(VARIANT, name)
 
 EXPORT(conv)(const ConvGeometry* g, const float* x, const float* w, const float* bias, float* y) {
+    will_write(y, g->y_count());
     conv_forward(*g, x, w, bias, y, nullptr);
 }
 
 EXPORT(conv_max_pool_relu)(const ConvGeometry* g, const float* x, const float* w, const float* bias, float* y,
                            int8_t* places) {
+    will_write(y, g->y_count());
+    will_write(places, g->y_count());
     conv_forward(*g, x, w, bias, y, places);
 }
 
 EXPORT(conv_transpose)(const ConvGeometry* g, const float* y, const float* w, const float* bias, float* x) {
+    will_write(x, g->x_count());
     if (scatter_pays(*g))
         conv_scatter(*g, y, w, bias, x);
     else
@@ -35,11 +40,13 @@ EXPORT(block_weight)(const ConvGeometry* geometry, const float* x, const float* 
 
 EXPORT(block_input)(const ConvGeometry* geometry, const float* g, const float* y, const int8_t* places,
                     const float* w, float* x) {
+    will_write(x, geometry->x_count());
     block_input(*geometry, Pooled{g, y, places}, w, x);
 }
 
 // Winners are null where they are not wanted, bytes, or (`wide`) of 32 bits.
 EXPORT(max_pool)(const PoolGeometry* g, const float* x, float* y, void* won, int64_t wide) {
+    will_write(y, g->planes * g->out_plane());
     if (wide)
         max_pool(*g, x, y, (int32_t*)won);
     else
@@ -47,17 +54,25 @@ EXPORT(max_pool)(const PoolGeometry* g, const float* x, float* y, void* won, int
 }
 
 EXPORT(max_pool_spread)(const PoolGeometry* g, const float* grad, const void* won, int64_t wide, float* x) {
+    will_write(x, g->planes * g->in_plane());
     if (wide)
         max_pool_spread(*g, grad, (const int32_t*)won, x);
     else
         max_pool_spread(*g, grad, (const int8_t*)won, x);
 }
 
-EXPORT(avg_pool)(const PoolGeometry* g, const float* x, float* y) { avg_pool(*g, x, y); }
+EXPORT(avg_pool)(const PoolGeometry* g, const float* x, float* y) {
+    will_write(y, g->planes * g->out_plane());
+    avg_pool(*g, x, y);
+}
 
-EXPORT(resample)(const BandGeometry* g, const float* x, float* y) { resample(*g, x, y); }
+EXPORT(resample)(const BandGeometry* g, const float* x, float* y) {
+    will_write(y, g->planes * g->z.out * g->y.out * g->x.out);
+    resample(*g, x, y);
+}
 
 EXPORT_INT(unpool)(int64_t planes, int64_t count, int64_t size, int64_t threads, int64_t add, const float* x,
                    const int64_t* index, float* y) {
+    will_write(y, planes * size);
     return unpool(planes, count, size, threads, add != 0, x, index, y);
 }
