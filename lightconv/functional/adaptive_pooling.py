@@ -189,14 +189,25 @@ def _matrices(size: Sizes, output_size: Sizes, shares: bool) -> Matrices:
     return Matrices(size, [matrix(*pair) for pair in pairs], divisors)
 
 
+def _kernel(x: Tensor, output_size: Sizes, shares: bool) -> Tensor | None:
+    """Means or shares by a compiled kernel, if there is one."""
+    if x.dtype != torch.float32 or not x.numel() or 0 in output_size:
+        return None
+    size = tuple(x.shape[2:])
+    # torch's result lies in row order in 3-D
+    x = x.contiguous() if len(size) == 3 else x
+    whole, parts = (output_size, size) if shares else (size, output_size)
+    if any(n != 1 for n in parts):
+        return compiled("resample", x, _matrices(size, output_size, shares))
+    windows = (whole, whole, (0,) * (2 * len(whole)), False, True, None)
+    return compiled("avg_pool_spread", x, whole, *windows) if shares else compiled("avg_pool", x, *windows)
+
+
 def _by_planes(definition: Any, shares: bool) -> Any:
     def run(x: Tensor, output_size: Sizes) -> Tensor:
-        if x.dtype == torch.float32 and x.numel() and 0 not in output_size:
-            # torch's result lies in row order in 3-D
-            plain = x.contiguous() if len(output_size) == 3 else x
-            found = compiled("resample", plain, _matrices(tuple(x.shape[2:]), output_size, shares))
-            if found is not None:
-                return found
+        found = _kernel(x, output_size, shares)
+        if found is not None:
+            return found
         y = _shape(x, output_size)
         each = max(numel(x.shape[2:]), numel(output_size))
         for part in planes(tuple(x.shape), 2 * each * accumulation_dtype(x.dtype).itemsize):
@@ -294,6 +305,12 @@ def _max_definition(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
 
 
 def _max_run(x: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
+    if x.dtype in FLOATING and x.numel() and 0 not in output_size:
+        # torch's result lies in row order in 3-D
+        plain = x.contiguous() if len(output_size) == 3 else x
+        found = compiled("max_bins", plain, _matrices(tuple(x.shape[2:]), output_size, False))
+        if found is not None:
+            return found
     y, indices = _max_shape(x, output_size)
     size = tuple(x.shape[2:])
     last = _channels_last(x)

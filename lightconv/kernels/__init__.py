@@ -28,6 +28,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "avg_pool_spread": averages.avg_pool_spread,
     "max_unpool": pooling.max_unpool,
     "place": pooling.place,
+    "max_bins": resampling.max_bins,
     "resample": resampling.resample,
 }
 """By operation, or part of some: a function of its arguments that returns the result, or None if it has no kernel."""

@@ -1,5 +1,9 @@
-"""Average pooling and its gradient, in 1-D to 3-D, float32: a matrix of ones along each axis, and a division."""
+"""Average pooling and its gradient, in 1-D to 3-D, float32: a matrix of ones along each axis, and a division.
 
+Windows of 2 x 2 side by side, and those that are whole planes, have kernels of their own.
+"""
+
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,8 +17,10 @@ from lightconv.kernels.library import Integers, functions, layout, usable
 from lightconv.kernels.pooling import geometry
 from lightconv.kernels.resampling import Matrices, resample
 
-# lanes of the widest vectors
+# fewer windows than lanes of the widest vectors are worked on one by one
 _LANES = 16
+# a kernel by itself and what it is told, or matrices
+_How = tuple[str, Integers] | Matrices
 
 
 @dataclass
@@ -60,11 +66,8 @@ def _avg_case(
     include: bool,
     divisor: int | None,
     threads: int,
-) -> tuple[Integers | Matrices, Sizes] | None:
-    """For the means of a tensor of `shape`, or, given the `size` of its planes, for their gradients of `shape`.
-
-    Matrices of ones, except for means of windows of 2 x 2 side by side, which have a kernel of their own.
-    """
+) -> tuple[_How, Sizes] | None:
+    """For the means of a tensor of `shape`, or, given the `size` of its planes, for their gradients of `shape`."""
     axes = len(kernel)
     ones = (1,) * axes
     out = pool_output_size(shape[2:], kernel, stride, pads, ones, ceil_mode) if size is None else shape[2:]
@@ -73,8 +76,12 @@ def _avg_case(
         return None
     whole = (*shape[:2], *(out if size is None else planes))
     halves = kernel == stride == (2, 2) and not any(pads) and all(2 * m <= n for n, m in zip(planes, out, strict=True))
-    if size is None and halves and out[1] >= _LANES:
-        return geometry(shape, out, kernel, stride, pads, ones, threads, divisor or 4), whole
+    if size is None and halves and math.prod(whole) >= _LANES:
+        return ("avg_pool", geometry(shape, out, kernel, stride, pads, ones, threads, divisor or 4)), whole
+    if kernel == tuple(planes) and out == ones and not any(pads):
+        count = math.prod(kernel)
+        name = "plane_mean" if size is None else "plane_spread"
+        return (name, Integers(shape[0] * shape[1], count, divisor or count, threads)), whole
     each = list(zip(planes, out, kernel, stride, zip(pads[:axes], pads[axes:], strict=True), strict=True))
     sums, counts = zip(*(_means(*axis, include) for axis in each), strict=True)
     if divisor is not None:
@@ -110,8 +117,9 @@ def _avg(
         y = resample(x, how)
         assert y is not None
     else:
+        kernel_name, integers = how
         y = x.new_empty(shape)
-        kernels["avg_pool"](how.address, x.data_ptr(), y.data_ptr())
+        kernels[kernel_name](integers.address, x.data_ptr(), y.data_ptr())
     return y if order is torch.contiguous_format else y.contiguous(memory_format=order)
 
 

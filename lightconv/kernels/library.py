@@ -32,6 +32,9 @@ _ARGUMENTS = {
     "max_pool": 5,
     "max_pool_spread": 5,
     "avg_pool": 3,
+    "plane_mean": 3,
+    "plane_spread": 3,
+    "max_bins": 4,
     "resample": 3,
     "unpool": 8,
 }

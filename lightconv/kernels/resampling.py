@@ -1,5 +1,6 @@
-"""One banded matrix along each axis, in 1-D to 3-D, float32."""
+"""One banded matrix along each axis, in 1-D to 3-D, float32; and the maxima of what the rows of matrices read."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -74,3 +75,19 @@ def resample(x: Tensor, matrices: Matrices) -> Tensor | None:
     integers = matrices.integers(x.shape[0] * x.shape[1], torch.get_num_threads())
     kernels["resample"](integers.address, x.data_ptr(), y.data_ptr())
     return y if order is torch.contiguous_format else y.contiguous(memory_format=order)
+
+
+def max_bins(x: Tensor, bins: Matrices) -> tuple[Tensor, Tensor] | None:
+    """The largest of the elements that each output reads, whatever its weights, and their indices into the planes."""
+    kernels = functions()
+    if not kernels or not usable(x) or x.numel() == 0 or 0 in bins.out or math.prod(x.shape[2:]) >= 2**31:
+        return None
+    order = layout(x)
+    x = x.contiguous()
+    y = x.new_empty((*x.shape[:2], *bins.out))
+    indices = torch.empty_like(y, dtype=torch.int64)
+    integers = bins.integers(x.shape[0] * x.shape[1], torch.get_num_threads())
+    kernels["max_bins"](integers.address, x.data_ptr(), y.data_ptr(), indices.data_ptr())
+    if order is torch.contiguous_format:
+        return y, indices
+    return y.contiguous(memory_format=order), indices.contiguous(memory_format=order)

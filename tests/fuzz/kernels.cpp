@@ -252,6 +252,33 @@ void check_pool(Bytes& from, Numbers& numbers) {
     const std::vector<float> x = numbers(g.planes * g.in_plane()), grad = numbers(g.planes * g.out_plane());
     if (g.taps() <= 128) check_max_pool<int8_t>(g, x, grad);
     check_max_pool<int32_t>(g, x, grad);
+    if (g.size[0] == 1 && g.halves()) {
+        std::vector<float> found(g.planes * g.out_plane());
+        g.divisor = 4;
+        fuzzed_avg_pool(&g, x.data(), found.data());
+        for (size_t i = 0; i < found.size(); i++) {
+            float total = 0;
+            window(g, (index_t)i % g.out_plane(), [&](index_t place, index_t) {
+                total += x[(index_t)i / g.out_plane() * g.in_plane() + place];
+            });
+            require(found[i] == total / 4, "avg_pool");
+        }
+    }
+}
+
+void check_planes(Bytes& from, Numbers& numbers) {
+    const PlaneGeometry g{from.draw(1, 90), from.draw(1, 90), from.draw(1, 8), 1};
+    const std::vector<float> x = numbers(g.planes * g.count), grad = numbers(g.planes);
+    std::vector<float> found(g.planes), back(g.planes * g.count), means(g.planes), shares(g.planes * g.count);
+    fuzzed_plane_mean(&g, x.data(), found.data());
+    fuzzed_plane_spread(&g, grad.data(), back.data());
+    for (index_t i = 0; i < g.planes * g.count; i++) {
+        means[i / g.count] += x[i];
+        shares[i] = grad[i / g.count] / (float)g.divisor;
+    }
+    for (float& mean : means) mean /= (float)g.divisor;
+    equal(found, means, "plane_mean");
+    equal(back, shares, "plane_spread");
 }
 
 // A band whose taps are neighbours, as those of windows, or lie anywhere.
@@ -306,6 +333,53 @@ void check_bands(Bytes& from, Numbers& numbers) {
     equal(found, expected, "resample");
 }
 
+// Bins as neighbours, as long as they come.
+struct DrawnBins {
+    std::vector<index_t> index, count;
+    std::vector<float> weight;
+    Band band;
+
+    explicit DrawnBins(Bytes& from) {
+        const index_t size = from.draw(1, 40), out = from.draw(1, 40), taps = ceil_divide(size, out) + 1;
+        for (index_t o = 0; o < out; o++) {
+            const index_t start = o * size / out;
+            count.push_back(ceil_divide((o + 1) * size, out) - start);
+            for (index_t t = 0; t < taps; t++) index.push_back(least(start + t, size - 1)), weight.push_back(1);
+        }
+        band = Band{size, out, taps, index.data(), weight.data(), count.data()};
+    }
+};
+
+void check_bins(Bytes& from, Numbers& numbers) {
+    BandGeometry g{};
+    const DrawnBins z(from), y(from), x(from);
+    const bool flat = from.draw(0, 3);
+    g.planes = from.draw(1, 3), g.threads = 1, g.y = y.band, g.x = x.band;
+    g.z = flat ? Band{1, 1, 0, nullptr, nullptr, nullptr} : z.band;
+    const index_t in = g.z.size * g.y.size * g.x.size, out = g.z.out * g.y.out * g.x.out;
+    if (in > 4000 || out > 4000) return;
+    std::vector<float> values = numbers(g.planes * in);
+    const index_t nans = from.draw(0, 3);
+    for (index_t i = 0; i < nans * g.planes; i++) values[numbers.random() % values.size()] = NAN;
+    std::vector<float> found(g.planes * out);
+    std::vector<int64_t> where(g.planes * out);
+    fuzzed_max_bins(&g, values.data(), found.data(), where.data());
+    for (index_t i = 0; i < g.planes * out; i++) {
+        const float* plane = values.data() + i / out * in;
+        const index_t o[3] = {i % out / (g.y.out * g.x.out), i / g.x.out % g.y.out, i % g.x.out};
+        float best = 0;
+        index_t winner = -1;
+        for (index_t a = 0; a < length(g.z, o[0]); a++)
+            for (index_t b = 0; b < length(g.y, o[1]); b++)
+                for (index_t c = 0; c < length(g.x, o[2]); c++) {
+                    const index_t at = (place(g.z, o[0], a) * g.y.size + place(g.y, o[1], b)) * g.x.size + place(g.x, o[2], c);
+                    if (winner < 0 || replaces(plane[at], best)) best = plane[at], winner = at;
+                }
+        require(where[i] == winner, "the winner of max_bins");
+        require(found[i] == best || (found[i] != found[i] && best != best), "max_bins");
+    }
+}
+
 void check_unpool(Bytes& from, Numbers& numbers) {
     const index_t planes = from.draw(1, 4), count = from.draw(1, 40), size = from.draw(1, 60), add = from.draw(0, 1);
     const std::vector<float> x = numbers(planes * count);
@@ -331,8 +405,9 @@ void check_unpool(Bytes& from, Numbers& numbers) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Bytes from{data, size};
     Numbers numbers{std::mt19937((unsigned)from.draw(0, 255))};
-    void (*const checks[])(Bytes&, Numbers&) = {check_conv, check_block, check_pool, check_bands, check_unpool};
-    checks[from.draw(0, 4)](from, numbers);
+    void (*const checks[])(Bytes&, Numbers&) = {check_conv,   check_block, check_pool, check_bands,
+                                                check_unpool, check_planes, check_bins};
+    checks[from.draw(0, 6)](from, numbers);
     return 0;
 }
 

@@ -71,6 +71,40 @@ def check_avg(seed: int) -> None:
     assert torch.allclose(got, want, rtol=1e-6, atol=1e-5), (x.shape, options)
 
 
+def check_bins(seed: int) -> None:
+    draw = random.Random(seed)
+    axes, x, _ = drawn(seed)
+    size = [draw.choice([1, 1, 2, 3, 7, n, n + 1, 2 * n]) for n in x.shape[2:]]
+    ours, torchs = (getattr(where, f"adaptive_max_pool{axes}d") for where in (F, T))
+    leaf, other = (x.clone().requires_grad_() for _ in range(2))
+    y, indices = ours(leaf, size, return_indices=True)
+    expected, wanted = torchs(other, size, return_indices=True)
+    same(y, expected, (x.shape, size))
+    assert torch.equal(indices, wanted), (x.shape, size)
+    g = integers(*y.shape, seed=seed + 1)
+    same(*(torch.autograd.grad(a, b, g)[0] for a, b in ((y, leaf), (expected, other))), size)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_maxima_of_bins(variant, seed):
+    check_bins(10 * seed)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 7), (3, 5, 16), (2, 20, 7, 7), (1, 17, 3, 5), (70, 1, 9, 4), (1, 2, 3, 4, 5)])
+def test_means_of_whole_planes(variant, ran, shape):
+    axes, size = len(shape) - 2, shape[2:]
+    x = integers(*shape)
+    x[0, 0] = NAN
+    leaf, other = (x.clone().requires_grad_() for _ in range(2))
+    ours, torchs = (getattr(where, f"avg_pool{axes}d") for where in (F, T))
+    y, expected = ours(leaf, size), torchs(other, size)
+    assert torch.allclose(y, expected, equal_nan=True)
+    assert torch.equal(getattr(F, f"adaptive_avg_pool{axes}d")(x, 1).nan_to_num(), y.nan_to_num())
+    g = integers(*y.shape)
+    assert torch.allclose(*(torch.autograd.grad(a, b, g)[0] for a, b in ((y, leaf), (expected, other))))
+    assert ran == ["plane_mean", "plane_mean", "plane_spread"]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_any_maxima(variant, seed):
     check_max(10 * seed)
@@ -86,6 +120,7 @@ def test_any_means(variant, seed):
 def test_very_many_poolings(variant, seed):
     check_max(10 * seed)
     check_avg(10 * seed)
+    check_bins(10 * seed)
 
 
 def test_kernels_run_forward_and_backward(variant, ran):
@@ -94,7 +129,7 @@ def test_kernels_run_forward_and_backward(variant, ran):
     assert ran == ["max_pool", "avg_pool", "resample", "max_pool_spread"]
 
 
-@pytest.mark.parametrize("size", [(40, 40), (41, 43), (2, 33), (5, 8)])
+@pytest.mark.parametrize("size", [(40, 40), (41, 43), (2, 33), (5, 8), (24, 24), (7, 15), (2, 2)])
 @pytest.mark.parametrize("values", [NAN, -INF, 1.0])
 def test_windows_of_two_by_two(variant, size, values):
     x = integers(2, 3, *size)
@@ -150,7 +185,9 @@ def test_results_do_not_depend_on_threads(variant):
     try:
         for threads in (1, 2, 5, 1):
             torch.set_num_threads(threads)
-            y = F.max_pool2d(x, 3, 2, 1) + F.avg_pool2d(x, 3, 2, 1)
+            y = F.max_pool2d(x, 3, 2, 1) + F.avg_pool2d(x, 3, 2, 1) + F.avg_pool2d(x, (40, 45))
+            small = x[..., :13, :18]
+            y = y + F.adaptive_max_pool2d(x, y.shape[2:]) + F.max_pool2d(small, 2).sum() + F.avg_pool2d(small, 2).sum()
             results.append((y, *torch.autograd.grad(y.square().sum(), x)))
     finally:
         torch.set_num_threads(before)

@@ -104,3 +104,11 @@ def test_results_do_not_depend_on_threads(variant):
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(result, results[0]) for result in results)
+
+
+def test_a_large_result_is_like_a_small_one(variant):
+    # so large that it may lie in large pages
+    x = torch.randn(2, 3, 512, 1024)
+    y = F.interpolate(x, scale_factor=2)
+    assert torch.equal(y, x.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    assert torch.equal(F.interpolate(x[:, :, :100, :100], scale_factor=2), y[:, :, :200, :200])

@@ -135,6 +135,8 @@ struct WeightedRows {
             memcpy(y, x + (index ? index[0] * pitch : 0), columns * sizeof(float));
         } else if (count == 2) {
             fill<2>(y, columns);
+        } else if (count == 3) {
+            fill<3>(y, columns);
         } else if (count == 4) {
             fill<4>(y, columns);
         } else {

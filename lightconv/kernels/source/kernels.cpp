@@ -1,6 +1,7 @@
 // Entry points. Each instruction set is one compilation of this file, its functions named after it.
-#include "bands.h"
+#include "bins.h"
 #include "block.h"
+#include "means.h"
 #include "memory.h"
 #include "pooling.h"
 #include "scatter.h"
@@ -65,6 +66,15 @@ EXPORT(avg_pool)(const PoolGeometry* g, const float* x, float* y) {
     will_write(y, g->planes * g->out_plane());
     avg_pool(*g, x, y);
 }
+
+EXPORT(plane_mean)(const PlaneGeometry* g, const float* x, float* y) { plane_mean(*g, x, y); }
+
+EXPORT(plane_spread)(const PlaneGeometry* g, const float* grad, float* x) {
+    will_write(x, g->planes * g->count);
+    plane_spread(*g, grad, x);
+}
+
+EXPORT(max_bins)(const BandGeometry* g, const float* x, float* y, int64_t* index) { max_bins(*g, x, y, index); }
 
 EXPORT(resample)(const BandGeometry* g, const float* x, float* y) {
     will_write(y, g->planes * g->z.out * g->y.out * g->x.out);

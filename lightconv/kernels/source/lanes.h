@@ -18,6 +18,15 @@ INLINE void transpose(floats (&v)[LANES]) {
     }
 }
 
+// The sum over the lanes of each of LANES vectors.
+INLINE floats lane_sums(floats (&v)[LANES]) {
+    // each step adds the halves of two vectors and puts them side by side
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+        UNROLL for (int i = 0; i < half; i++)
+            v[i] = interleave_low(v[i], v[i + half]) + interleave_high(v[i], v[i + half]);
+    return v[0];
+}
+
 // `count` elements of each of `channels` rows, `stride` apart from channel to channel, to vectors `pitch` apart.
 void to_lanes(float* to, index_t pitch, const float* from, index_t channels, index_t stride, index_t count) {
     for (index_t i = 0; i < count; i += LANES) {

@@ -19,9 +19,9 @@ struct PoolGeometry {
     index_t out_plane() const { return out[0] * out[1] * out[2]; }
     index_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
 
-    // Windows of 2 x 2 side by side, in rows long enough for a vector.
+    // Windows of 2 x 2 side by side, enough of them for a vector.
     bool halves() const {
-        bool simple = kernel[0] == 1 && stride[0] == 1 && size[0] == out[0] && out[2] >= LANES;
+        bool simple = kernel[0] == 1 && stride[0] == 1 && size[0] == out[0] && planes * out_plane() >= LANES;
         for (int i = 0; i < 3; i++) simple &= pad[i] == 0 && 2 * (i > 0) * out[i] <= size[i];
         for (int i = 1; i < 3; i++) simple &= kernel[i] == 2 && stride[i] == 2 && dilation[i] == 1;
         return simple;
@@ -65,6 +65,63 @@ INLINE void put_quarters(float* row, index_t pitch, const floats (&v)[4]) {
         store(row, interleave_low(v[2 * y], v[2 * y + 1]));
         store(row + LANES, interleave_high(v[2 * y], v[2 * y + 1]));
     }
+}
+
+// Two rows of windows of 2 x 2 side by side: `rows` and `pitch` after it, `columns` windows, numbered from `first` on.
+struct Halves {
+    float* rows;
+    index_t pitch, columns, first;
+};
+
+// Calls work(halves) for all windows of planes at `x`. Short rows are put one behind the other first (READ), and taken
+// apart again afterwards (WRITE).
+template <bool READ, bool WRITE, class Float, class Work>
+void share_halves(const PoolGeometry& g, Float* x, const Work& work) {
+    const index_t columns = g.out[2], width = g.size[2], rows = g.out[0] * g.out[1];
+    const auto row_at = [&](index_t plane, index_t row) {
+        const index_t z = row / g.out[1], y = row % g.out[1];
+        return (float*)x + plane * g.in_plane() + (z * g.size[1] + 2 * y) * width;
+    };
+    // what no window reads
+    const auto clear = [&](index_t row, float* at) {
+        for (index_t i = 2 * columns; i < width; i++) at[i] = at[width + i] = 0;
+        if (row % g.out[1] == g.out[1] - 1)
+            memset(at + 2 * width, 0, (g.size[1] - 2 * g.out[1]) * width * sizeof(float));
+    };
+    if (columns >= LANES) {
+        share_planes(g, [&](index_t plane) {
+            for (index_t row = 0; row < rows; row++) {
+                float* at = row_at(plane, row);
+                work(Halves{at, width, columns, plane * g.out_plane() + row * columns});
+                if (WRITE) clear(row, at);
+            }
+        });
+        return;
+    }
+    const index_t together = most(ceil_divide(LANES, rows * columns), 2048 / (rows * columns));
+    const index_t blocks = most(1, g.planes / together);
+    share(blocks, g.threads, [&](index_t block) {
+        const index_t begin = block * g.planes / blocks, end = (block + 1) * g.planes / blocks;
+        const index_t count = (end - begin) * rows * columns;
+        float* packed = scratch<float>(INPUT, 4 * count);
+        const auto each = [&](const auto& step) {
+            float* to = packed;
+            for (index_t plane = begin; plane < end; plane++)
+                for (index_t row = 0; row < rows; row++, to += 2 * columns) step(row, row_at(plane, row), to);
+        };
+        if (READ)
+            each([&](index_t, const float* at, float* to) {
+                copy_run(to, at, 2 * columns);
+                copy_run(to + 2 * count, at + width, 2 * columns);
+            });
+        work(Halves{packed, 2 * count, count, begin * g.out_plane()});
+        if (WRITE)
+            each([&](index_t row, float* at, const float* to) {
+                copy_run(at, to, 2 * columns);
+                copy_run(at + width, to + 2 * count, 2 * columns);
+                clear(row, at);
+            });
+    });
 }
 
 // A window's elements as a list of offsets into packed planes, and how those are packed.
@@ -141,26 +198,20 @@ INLINE index_t first_tap(const PoolGeometry& g, int axis, index_t o) {
 template <class Number>
 void max_pool(const PoolGeometry& g, const float* x, float* y, Number* won) {
     if (g.halves()) {
-        share_planes(g, [&](index_t plane) {
-            const float* from = x + plane * g.in_plane();
-            float* to = y + plane * g.out_plane();
-            Number* to_won = won ? won + plane * g.out_plane() : nullptr;
-            for (index_t row = 0; row < g.out[0] * g.out[1]; row++) {
-                const index_t z = row / g.out[1], start = (z * g.size[1] + 2 * (row % g.out[1])) * g.size[2];
-                along(g.out[2], [&](index_t i) {
-                    floats v[4];
-                    quarters(from + start + 2 * i, g.size[2], v);
-                    floats best = v[0];
-                    ints number = {};
-                    UNROLL for (int t = 1; t < 4; t++) {
-                        const ints better = replaces(v[t], best);
-                        best = choose(better, v[t], best);
-                        number = choose(better, ints{} + t, number);
-                    }
-                    store(to + row * g.out[2] + i, best);
-                    if (won) store(to_won + row * g.out[2] + i, number);
-                });
-            }
+        share_halves<true, false>(g, x, [&](const Halves& at) {
+            along(at.columns, [&](index_t i) {
+                floats v[4];
+                quarters(at.rows + 2 * i, at.pitch, v);
+                floats best = v[0];
+                ints number = {};
+                UNROLL for (int t = 1; t < 4; t++) {
+                    const ints better = replaces(v[t], best);
+                    best = choose(better, v[t], best);
+                    number = choose(better, ints{} + t, number);
+                }
+                store(y + at.first + i, best);
+                if (won) store(won + at.first + i, number);
+            });
         });
         return;
     }
@@ -202,24 +253,14 @@ void max_pool(const PoolGeometry& g, const float* x, float* y, Number* won) {
 template <class Number>
 void max_pool_spread(const PoolGeometry& g, const float* grad, const Number* won, float* x) {
     if (g.halves()) {
-        share_planes(g, [&](index_t plane) {
-            float* to = x + plane * g.in_plane();
-            const float* from = grad + plane * g.out_plane();
-            const Number* from_won = won + plane * g.out_plane();
-            for (index_t row = 0; row < g.out[0] * g.out[1]; row++) {
-                const index_t z = row / g.out[1], y = row % g.out[1], width = g.size[2];
-                float* rows = to + (z * g.size[1] + 2 * y) * width;
-                along(g.out[2], [&](index_t i) {
-                    const floats value = load(from + row * g.out[2] + i);
-                    const ints number = load_ints(from_won + row * g.out[2] + i);
-                    floats v[4];
-                    UNROLL for (int t = 0; t < 4; t++) v[t] = choose(number == t, value, floats{});
-                    put_quarters(rows + 2 * i, width, v);
-                });
-                for (index_t i = 2 * g.out[2]; i < width; i++) rows[i] = rows[width + i] = 0;
-                if (y == g.out[1] - 1)
-                    memset(rows + 2 * width, 0, (g.size[1] - 2 * g.out[1]) * width * sizeof(float));
-            }
+        share_halves<false, true>(g, x, [&](const Halves& at) {
+            along(at.columns, [&](index_t i) {
+                const floats value = load(grad + at.first + i);
+                const ints number = load_ints(won + at.first + i);
+                floats v[4];
+                UNROLL for (int t = 0; t < 4; t++) v[t] = choose(number == t, value, floats{});
+                put_quarters(at.rows + 2 * i, at.pitch, v);
+            });
         });
         return;
     }
@@ -249,15 +290,12 @@ void max_pool_spread(const PoolGeometry& g, const float* grad, const Number* won
 // The mean of windows of 2 x 2 side by side; of others see bands.h.
 void avg_pool(const PoolGeometry& g, const float* x, float* y) {
     const float divisor = (float)g.divisor;
-    share_planes(g, [&](index_t plane) {
-        const float* from = x + plane * g.in_plane();
-        float* to = y + plane * g.out_plane();
-        for (index_t row = 0; row < g.out[1]; row++)
-            along(g.out[2], [&](index_t i) {
-                floats v[4];
-                quarters(from + 2 * (row * g.size[2] + i), g.size[2], v);
-                store(to + row * g.out[2] + i, ((v[0] + v[1]) + (v[2] + v[3])) / divisor);
-            });
+    share_halves<true, false>(g, x, [&](const Halves& at) {
+        along(at.columns, [&](index_t i) {
+            floats v[4];
+            quarters(at.rows + 2 * i, at.pitch, v);
+            store(y + at.first + i, ((v[0] + v[1]) + (v[2] + v[3])) / divisor);
+        });
     });
 }
 

@@ -19,12 +19,9 @@ INLINE void add_lane_sums(float* to, index_t c_stride, const floats (&v)[K][C]) 
     UNROLL for (int start = 0; start < K * C; start += LANES) {
         floats line[LANES];
         UNROLL for (int i = 0; i < LANES; i++) line[i] = start + i < K * C ? v[(start + i) / C][(start + i) % C] : floats{};
-        // each step adds the halves of two vectors and puts them side by side
-        UNROLL for (int half = LANES / 2; half > 0; half /= 2)
-            UNROLL for (int i = 0; i < half; i++)
-                line[i] = interleave_low(line[i], line[i + half]) + interleave_high(line[i], line[i + half]);
+        const floats sums = lane_sums(line);
         UNROLL for (int i = 0; i < LANES; i++)
-            if (start + i < K * C) to[(start + i) % C * c_stride + (start + i) / C] += line[0][i];
+            if (start + i < K * C) to[(start + i) % C * c_stride + (start + i) / C] += sums[i];
     }
 }
 
