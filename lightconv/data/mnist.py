@@ -38,6 +38,8 @@ class MNISTData(PictureData):
         shift: training pictures are shifted by up to so many pixels.
         rotation: training pictures are turned by up to so many degrees.
         scaling: training pictures are enlarged or reduced by up to this share.
+        elastic: training pictures are bent by so many pixels, see :class:`~lightconv.data.Augmentation`.
+        repeats: each training picture stands in its batch so many times, displaced by itself each time.
 
     >>> data = MNISTData(variant="digits", val_split=0.1)
     >>> x, y = next(iter(data.train_dataloader()))
@@ -61,8 +63,10 @@ class MNISTData(PictureData):
         shift: int = 0,
         rotation: float = 0.0,
         scaling: float = 0.0,
+        elastic: float = 0.0,
+        repeats: int = 1,
     ) -> None:
-        super().__init__(root, batch_size, val_split, fraction, seed, shift, rotation, scaling)
+        super().__init__(root, batch_size, val_split, fraction, seed, shift, rotation, scaling, elastic, repeats)
         variants = (*CATALOGUE, "digits")
         if variant not in variants:
             raise UsageError(f"Expected `variant` to be one of {', '.join(variants)}, but got {variant!r}.")

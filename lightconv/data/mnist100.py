@@ -47,9 +47,11 @@ class MNIST100Data(PictureData):
         shift: training pictures are shifted by up to so many pixels.
         rotation: training pictures are turned by up to so many degrees.
         scaling: training pictures are enlarged or reduced by up to this share.
+        elastic: training pictures are bent by so many pixels, see :class:`~lightconv.data.Augmentation`.
         recombine: whether the halves of each training batch are paired anew, see :func:`recombine_halves`, every
             half displaced by itself. This uses the structure of the task; leave it off to learn from the pictures
             as they are.
+        repeats: each training picture stands in its batch so many times, displaced and paired anew by itself.
 
     >>> data = MNIST100Data(variant="digits", fraction=0.5)
     >>> x, y = data.part("train")
@@ -72,8 +74,10 @@ class MNIST100Data(PictureData):
         rotation: float = 0.0,
         scaling: float = 0.0,
         recombine: bool = False,
+        elastic: float = 0.0,
+        repeats: int = 1,
     ) -> None:
-        super().__init__(root, batch_size, val_split, fraction, seed, shift, rotation, scaling)
+        super().__init__(root, batch_size, val_split, fraction, seed, shift, rotation, scaling, elastic, repeats)
         if variant not in ("mnist", "digits"):
             raise UsageError(f'Expected `variant` to be "mnist" or "digits", but got {variant!r}.')
         if source not in _SOURCES:

@@ -6,6 +6,7 @@ import numpy as np
 
 from lightconv.data.augmentation import Augmentation
 from lightconv.data.module import InMemoryData, Part
+from lightconv.errors import UsageError
 
 
 class PictureData(InMemoryData):
@@ -23,6 +24,10 @@ class PictureData(InMemoryData):
         shift: training pictures are shifted by up to so many pixels.
         rotation: training pictures are turned by up to so many degrees.
         scaling: training pictures are enlarged or reduced by up to this share.
+        elastic: training pictures are bent by so many pixels, see :class:`~lightconv.data.Augmentation`.
+        repeats: each training picture stands in its batch so many times, displaced by itself each time (batch
+            augmentation: E. Hoffer et al., "Augment Your Batch", CVPR 2020). A batch then has ``repeats`` times
+            ``batch_size`` pictures.
     """
 
     def __init__(
@@ -35,20 +40,24 @@ class PictureData(InMemoryData):
         shift: int = 0,
         rotation: float = 0.0,
         scaling: float = 0.0,
+        elastic: float = 0.0,
+        repeats: int = 1,
     ) -> None:
         super().__init__(root, batch_size, val_split, fraction, seed)
-        self.augmentation = Augmentation(shift, rotation, scaling)
+        if repeats < 1:
+            raise UsageError(f"Expected `repeats` to be a positive integer, but got {repeats}.")
+        self.augmentation = Augmentation(shift, rotation, scaling, elastic)
+        self.repeats = repeats
 
     @property
     def augments(self) -> bool:
         """Whether training batches are changed at all."""
-        return bool(self.augmentation)
+        return bool(self.augmentation) or self.repeats > 1
 
     def describe(self) -> dict[str, Any]:
         """What identifies the data."""
-        augmentation = self.augmentation
-        facts = {name: getattr(augmentation, name) for name in ("shift", "rotation", "scaling")}
-        return {**super().describe(), **{name: amount for name, amount in facts.items() if amount}}
+        facts = {name: amount for name, amount in vars(self.augmentation).items() if amount}
+        return {**super().describe(), **facts, **({"repeats": self.repeats} if self.repeats > 1 else {})}
 
     def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
         """Augment a batch in training; Lightning calls it when the batch is on its device."""
@@ -57,7 +66,8 @@ class PictureData(InMemoryData):
             return batch
         number = trainer.fit_loop.epoch_loop.batch_idx + 1  # Lightning counts the batch after it has moved it
         random = np.random.default_rng([self.seed, trainer.current_epoch, number, trainer.global_rank])
-        return self.augmented(batch, random)
+        x, y = batch
+        return self.augmented((x.repeat(self.repeats, 1, 1, 1), y.repeat(self.repeats)), random)
 
     def augmented(self, batch: Part, random: np.random.Generator) -> Part:
         """A training batch (x, y), its pictures displaced."""

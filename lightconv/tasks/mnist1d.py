@@ -10,7 +10,7 @@ class MNIST1DClassifier(Classifier):
     """Classifies MNIST-1D signals: raw input float (N, 40) or (N, 1, 40), ten digits.
 
     Args:
-        network: ``"light"`` (12,130 parameters), ``"tiny"`` (1,855) or ``"book"`` (notebook 10.2's, 2,050).
+        network: ``"light"`` (12,130 parameters), ``"tiny"`` (1,948) or ``"book"`` (notebook 10.2's, 2,050).
         **recipe: optimiser and schedule, see :class:`~lightconv.tasks.Classifier`.
 
     >>> import torch

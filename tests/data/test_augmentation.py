@@ -66,8 +66,21 @@ def test_a_quarter_turn():
     assert torch.allclose(turned, x.rot90(-1, (2, 3)), atol=1e-4)
 
 
+def test_a_bend_is_smooth_and_as_large_as_told():
+    # Each value says where it stands, so what comes out says where it has been read.
+    rows = (torch.arange(28.0)[:, None] + 100).expand(1000, 1, 28, 56)
+    read = Augmentation(elastic=0.5)(rows, random()) - rows
+    inner = read[:, :, 4:-4, 4:-4]
+    assert inner[..., 3::7, 3::7].mean().abs() < 0.05
+    assert 0.3 < inner.std() < 0.55, "less between the points than on them"
+    assert inner.diff(dim=3).std() < 0.5 * inner.std(), "what is beside a pixel moves with it"
+    assert inner.flatten(1).std(1).min() > 0.05, "each picture is bent"
+    on_points = Augmentation(elastic=0.5)(rows[:, :, :, :29], random(3))[:, 0, 9, 7] - 109
+    assert on_points.std() == pytest.approx(0.5, rel=0.15)
+
+
 def test_a_function_of_the_generator(pictures: torch.Tensor):
-    augment = Augmentation(shift=1, rotation=10, scaling=0.1)
+    augment = Augmentation(shift=1, rotation=10, scaling=0.1, elastic=1.0)
     state = torch.get_rng_state(), np.random.get_state()[1].tolist()
     first, again, other = (augment(pictures, random(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
@@ -94,6 +107,17 @@ class Recorder(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def test_copies_are_displaced_each_by_itself():
+    plain, repeated = fit(epochs=1), fit(epochs=1, shift=2, repeats=3)
+    for x, z in zip(plain.seen["train"], repeated.seen["train"], strict=True):
+        assert z.shape == (3 * len(x), *x.shape[1:])
+        copies = z.unflatten(0, (3, -1))
+        assert not torch.equal(copies[0], copies[1])
+        lit = (copies.flatten(2) > 0).sum(2) / (x.flatten(1) > 0).sum(1)
+        assert (lit > 0.5).all(), "each is a copy of the same picture, or most of it"
+    assert all(map(torch.equal, plain.seen["val"], repeated.seen["val"]))
 
 
 def fit(epochs: int = 2, **options: Any) -> Recorder:

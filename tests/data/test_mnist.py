@@ -65,7 +65,16 @@ def test_class_names():
 
 @pytest.mark.parametrize(
     "options",
-    [{"variant": "emnist"}, {"source": "ftp"}, {"shift": -1}, {"rotation": 200.0}, {"scaling": 1.0}, {"batch_size": 0}],
+    [
+        {"variant": "emnist"},
+        {"source": "ftp"},
+        {"shift": -1},
+        {"rotation": 200.0},
+        {"scaling": 1.0},
+        {"elastic": -1.0},
+        {"repeats": 0},
+        {"batch_size": 0},
+    ],
 )
 @pytest.mark.parametrize("kind", [MNISTData, MNIST100Data])
 def test_wrong_options(kind: type[InMemoryData], options: dict):

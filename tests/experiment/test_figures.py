@@ -65,7 +65,7 @@ def test_labels_are_moved_apart_as_little_as_it_takes():
 def row(name: str, losses: list[float | None], followed: str = "val") -> Row:
     return Row(
         part="p", name=name, row=name, level=None, command="", seeds=[1], task="mnist1d", network="tiny",
-        network_options={}, parameters=1855, samples={"train": 4000}, accuracy=[0.5], fresh=[], followed=followed,
+        network_options={}, parameters=1948, samples={"train": 4000}, accuracy=[0.5], fresh=[], followed=followed,
         curves={f"{followed}_loss": [losses]}, processor_seconds=[2.0], versions={}, cost={},
     )  # fmt: skip
 

@@ -3,9 +3,10 @@ import torch
 
 import lightconv.nn as nn
 from lightconv.tasks import MNIST1DClassifier, networks
+from lightconv.tasks.blocks import Residual
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("book", 2050), ("light", 12130), ("tiny", 1855)])
+@pytest.mark.parametrize(("name", "parameters"), [("book", 2050), ("light", 12130), ("tiny", 1948)])
 def test_size_and_shape(name: str, parameters: int):
     network = MNIST1DClassifier.networks[name]()
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
@@ -15,7 +16,7 @@ def test_size_and_shape(name: str, parameters: int):
 @pytest.mark.parametrize("name", MNIST1DClassifier.networks)
 def test_built_of_our_layers(name: str):
     convolutions = [m for m in MNIST1DClassifier.networks[name]().modules() if isinstance(m, torch.nn.Conv1d)]
-    assert len(convolutions) >= 3
+    assert len(convolutions) >= 2
     assert all(type(layer) is nn.Conv1d and type(layer) is not torch.nn.Conv1d for layer in convolutions)
 
 
@@ -51,3 +52,14 @@ def test_residual_network_ignores_where_the_shape_is():
     with torch.no_grad():
         # Padding is felt within 10 samples of the border.
         assert torch.allclose(network(bump), network(bump.roll(3, dims=-1)), atol=1e-5)
+
+
+def test_a_repeated_convolution_is_one_and_its_normalisations_are_not():
+    block = Residual(3, kernel_size=5, times=2).eval()
+    with torch.no_grad():
+        for norm in block.norms:
+            norm.running_mean.normal_()
+    x = torch.randn(2, 3, 11)
+    first = (x + block.norms[0](block.conv(x))).relu()
+    assert torch.equal(block(x), (first + block.norms[1](block.conv(first))).relu())
+    assert sum(parameter.numel() for parameter in block.parameters()) == 3 * 3 * 5 + 2 * 2 * 3

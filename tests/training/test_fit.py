@@ -157,7 +157,7 @@ def test_nothing_ugly_is_printed(command: Command, capfd: pytest.CaptureFixture[
     out, err = capfd.readouterr()
     assert err == ""
     first, peak, *epochs, last = out.splitlines()
-    assert first == "MNIST1DClassifier, network tiny: 1,855 parameters, on MNIST-1D, in x"
+    assert first == "MNIST1DClassifier, network tiny: 1,948 parameters, on MNIST-1D, in x"
     assert peak.startswith("Peak of a training step, predicted: ")
     assert len(epochs) == 2
     assert all(line.startswith(f"epoch {i + 1}/2") for i, line in enumerate(epochs))

@@ -27,7 +27,7 @@ def test_both_sides_and_where_things_lie(run: Path, root: Path, model: Path, cap
     for name, figures in score(load(run), str(root)).items():
         (line,) = [line for line in out.splitlines() if f"{name} samples" in line]
         assert line.split()[-4::2] == [f"{100 * figures['accuracy']:.2f}"] * 2
-    for fact in ("tiny, 1,855 parameters", str(model), str(run / "curves.png"), "0 labels differ"):
+    for fact in ("tiny, 1,948 parameters", str(model), str(run / "curves.png"), "0 labels differ"):
         assert fact in out
 
 
