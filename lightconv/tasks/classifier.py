@@ -165,6 +165,22 @@ class Classifier(LeanModule):
         raw = batch if isinstance(batch, Tensor) else batch[0]
         return self(self.preprocess(raw)).softmax(1)
 
+    def on_train_start(self) -> None:
+        """Make sure that a schedule as long as the training ends when the training does.
+
+        Raises:
+            UsageError: if the run goes on for another number of steps than it began with.
+        """
+        steps = self.trainer.estimated_stepping_batches
+        for config in self.trainer.lr_scheduler_configs:
+            planned = getattr(config.scheduler, "total_steps", steps)
+            if planned != steps:
+                raise UsageError(
+                    f"Expected to go on with the {planned:,} steps that the one-cycle schedule began with, but the "
+                    f"training has {steps:,} now; repeat the run's options (epochs, batch size, processes), or begin "
+                    "a new run without `--ckpt_path`."
+                )
+
     def on_train_epoch_start(self) -> None:
         """Begin to count; remember what the epoch begins with."""
         self.train_figures.reset()

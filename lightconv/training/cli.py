@@ -33,6 +33,7 @@ from lightconv.training.configs import check_config, config_arguments
 from lightconv.training.evaluation import Evaluation
 from lightconv.training.memory import MemorySummary
 from lightconv.training.quiet import quiet
+from lightconv.training.resuming import Begun
 from lightconv.training.run_folder import CONFIG, PREDICTIONS, RunFolder
 from lightconv.training.trainer import RunTrainer, precision_of
 
@@ -60,6 +61,7 @@ class TrainingCLI(LightningCLI):
         self.command = command
         self.folder: RunFolder
         self.resuming = False
+        self.begun: Begun | None = None
         self.checkpoints: BestAndLast | None = None
         super().__init__(
             Classifier,
@@ -167,6 +169,8 @@ class TrainingCLI(LightningCLI):
                 f"Expected a checkpoint of {asked[0]}, network {asked[1]}, but {str(path)!r} is of {kind.task}, "
                 f"network {given['network']}; go on with the configuration that it was trained with."
             )
+        self.begun = Begun(path, checkpoint)
+        self.begun.check_recipe(options.model.init_args.as_dict(), options.seed_everything)
 
     def before_instantiate_classes(self) -> None:
         """Make sure of the folder, and set the threads, before any work is done."""
@@ -206,6 +210,8 @@ class TrainingCLI(LightningCLI):
 
     def fit(self, **options: Any) -> None:
         """Train."""
+        if self.begun is not None:
+            self.begun.check_data(self.datamodule.describe())
         precision = self.trainer.precision
         remark = "" if precision == "32-true" else f" ({precision})"
         _say(f"{_title(self.model)}, on {self.datamodule.title}, in {self.folder}{remark}")
@@ -324,13 +330,21 @@ class RunRecord(SaveConfigCallback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Called by Lightning before a stage."""
-        if stage != "fit" or not trainer.is_global_zero or self.already_saved:
+        if stage != "fit" or self.resuming or not trainer.is_global_zero or self.already_saved:
             return
-        if not self.resuming and (aside := self.folder.set_aside()):
+        if aside := self.folder.set_aside():
             _say(f"The run that was in {self.folder} is now in {aside}")
+        self._write(self.config)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A run goes on, perhaps to more epochs; until here it may have been refused."""
+        if not self.resuming or not trainer.is_global_zero or self.already_saved:
+            return
         config = self.config.clone()
-        if self.resuming:
-            config.ckpt_path = config.weights_only = None  # the file shall repeat the run, not go on with it
+        config.ckpt_path = config.weights_only = None  # the file shall repeat the run, not go on with it
+        self._write(config)
+
+    def _write(self, config: Namespace) -> None:
         path = self.folder.path / CONFIG
         with beside(path) as file:
             # The third argument says that null is written too; its name depends on jsonargparse's version.

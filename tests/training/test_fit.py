@@ -1,6 +1,7 @@
 """fit, and what it leaves in the run's folder."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 import yaml
 from PIL import Image
 
+from lightconv.cli import main
 from lightconv.tasks import MNIST1DClassifier, load
 from lightconv.training import evaluation
 
@@ -55,8 +57,6 @@ def test_config_repeats_the_run(run: Path, command: Command):
     written = yaml.safe_load((run / "config.yaml").read_text())
     assert written["model"]["init_args"]["network"] == "tiny"
     assert written["trainer"]["max_epochs"] == 6
-    from lightconv.cli import main
-
     assert main(["fit", "--config", str(run / "config.yaml"), "--run_dir", str(again)]) == 0
     assert (again / "metrics.csv").read_bytes() == (run / "metrics.csv").read_bytes()
     assert same_weights(again / "last.ckpt", run / "last.ckpt")
@@ -94,6 +94,51 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     for name in ("metrics.csv", "curves.png"):
         assert Path("straight", name).read_bytes() == Path("stopped", name).read_bytes()
     assert yaml.safe_load(Path("stopped/config.yaml").read_text())["ckpt_path"] is None
+
+
+SHORT = ["--data.fraction", "0.08", "--trainer.max_epochs", "2"]  # 3 steps an epoch
+
+
+@pytest.fixture(scope="module")
+def two_epochs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of 6 steps."""
+    folder = tmp_path_factory.mktemp("short")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIGHTCONV_DATA", str(root))
+        options = ["--config", "mnist1d", "--model.network", "tiny", "--trainer.accelerator", "cpu"]
+        assert main(["fit", *options, *SHORT, "--run_dir", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (["--model.optimizer", "sgd"], "`model.optimizer` that it began with, 'adamw', but got 'sgd'"),
+        (["--model.network_options", "{channels: 4}"], "`model.network_options`"),
+        (["--data.seed", "3"], "`data.seed`"),
+        (["--seed_everything", "3"], "`seed_everything` that it began with, 1, but got 3"),
+        (["--data.batch_size", "50", "--trainer.max_epochs", "3"], "but the training has 18"),
+        (["--trainer.max_epochs", "4"], "6 steps that the one-cycle schedule began with, but the training has 12"),
+    ],
+)
+def test_going_on_otherwise_is_refused(
+    changed: list[str], named: str, two_epochs: Path, command: Command, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copytree(two_epochs, "x")
+    before = {file.name: file.read_bytes() for file in Path("x").iterdir()}
+    assert command("fit", *SHORT, "--run_dir", "x", "--ckpt_path", "last", *changed) == 2
+    said = capsys.readouterr().err
+    assert named in said
+    assert len(said.splitlines()) == 1
+    assert {file.name: file.read_bytes() for file in Path("x").iterdir()} == before
+
+
+def test_more_epochs_where_the_schedule_allows_it(command: Command):
+    options = ["--model.schedule", "constant", "--data.fraction", "0.08", "--run_dir", "x"]
+    assert command("fit", *options, "--trainer.max_epochs", "1") == 0
+    assert command("fit", *options, "--trainer.max_epochs", "2", "--ckpt_path", "last") == 0
+    assert yaml.safe_load(Path("x/config.yaml").read_text())["trainer"]["max_epochs"] == 2
+    assert [row["epoch"] for row in rows(Path("x"))] == ["1", "2"]
 
 
 def test_an_interrupted_first_epoch_promises_nothing(
@@ -179,7 +224,6 @@ def test_switches(command: Command, capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.long
 def test_book_reaches_what_the_notebook_reaches(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from lightconv.cli import main
     from lightconv.data import score
 
     monkeypatch.setenv("LIGHTCONV_DATA", str(root))
@@ -190,7 +234,6 @@ def test_book_reaches_what_the_notebook_reaches(root: Path, tmp_path: Path, monk
 
 @pytest.mark.long
 def test_light_reaches_what_the_readme_says(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from lightconv.cli import main
     from lightconv.data import score
 
     monkeypatch.setenv("LIGHTCONV_DATA", str(root))
