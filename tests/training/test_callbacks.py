@@ -86,7 +86,9 @@ def test_best_survives_a_restart(tmp_path: Path):
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"] == 2
 
 
-def test_a_failing_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failing_write_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+):
     with quiet():
         trainer_for(tmp_path, [BestAndLast()], 1).fit(Toy([0.5]), BATCHES, BATCHES)
     before = (tmp_path / "last.ckpt").read_bytes()
@@ -95,9 +97,25 @@ def test_a_failing_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: 
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", full)
-    with quiet(), pytest.raises(OSError, match="disk full"), pytest.warns(UserWarning, match="could not"):
-        trainer_for(tmp_path, [BestAndLast()], 1).fit(Toy([0.5]), BATCHES, BATCHES)
+    everything = [BestAndLast(), MetricsFile(), Curves()]
+    with quiet(), pytest.raises(OSError, match=r"write .*best\.ckpt, but could not: disk full"):
+        trainer_for(tmp_path, everything, 1).fit(Toy([0.5]), BATCHES, BATCHES)
     assert (tmp_path / "last.ckpt").read_bytes() == before
+    assert not [warning for warning in recwarn if "could not" in str(warning.message)], "it is told once"
+
+
+def test_a_failing_write_does_not_hide_what_failed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    everything = [BestAndLast(interval=600), MetricsFile(interval=600), Curves()]
+    module = Toy([0.5, 0.6])  # an accuracy too few
+
+    def full(file: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(
+        module, "on_validation_start", lambda: module.current_epoch and monkeypatch.setattr(os, "fsync", full)
+    )
+    with quiet(), pytest.raises(IndexError), pytest.warns(UserWarning, match=r"last\.ckpt|best\.ckpt"):
+        trainer_for(tmp_path, everything, 3).fit(module, BATCHES, BATCHES)
 
 
 def test_short_epochs_share_a_write_and_none_is_lost(tmp_path: Path):

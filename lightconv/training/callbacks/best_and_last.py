@@ -11,10 +11,10 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.utilities import rank_zero_warn
 
 from lightconv.files import beside
 from lightconv.tasks.loading import BEST
+from lightconv.training.callbacks.after_failure import after
 
 LAST = "last.ckpt"
 _PLAIN = (str, int, float, bool, type(None))
@@ -74,10 +74,7 @@ class BestAndLast(Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what is left."""
-        try:
-            self._write(trainer)
-        except OSError as error:
-            rank_zero_warn(str(error))  # what made the run fail is told by the exception
+        after(exception, lambda: self._write(trainer))
 
     def state_dict(self) -> dict[str, Any]:
         """What has to survive a restart."""

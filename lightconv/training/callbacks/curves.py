@@ -7,6 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from lightconv.files import beside
 from lightconv.style import COLOURS, INK, LARGE, NORMAL, dress
+from lightconv.training.callbacks.after_failure import after
 from lightconv.training.callbacks.history import History, Rows
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Curves(History):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Draw what there is."""
-        self._draw(trainer, pl_module)
+        after(exception, lambda: self._draw(trainer, pl_module))
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if getattr(trainer, "fast_dev_run", False) or not trainer.is_global_zero or not self.rows:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_warn
 
 from lightconv.files import beside
+from lightconv.training.callbacks.after_failure import after
 from lightconv.training.callbacks.history import History
 
 METRICS = "metrics.csv"
@@ -46,10 +46,7 @@ class MetricsFile(History):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write the rows of the epochs that are complete."""
         if self.rows and trainer.is_global_zero:
-            try:
-                self._write(trainer)
-            except OSError as error:
-                rank_zero_warn(str(error))  # what made the run fail is told by the exception
+            after(exception, lambda: self._write(trainer))
 
     def _write(self, trainer: Trainer) -> None:
         if getattr(trainer, "fast_dev_run", False):
