@@ -7,7 +7,7 @@ STAMP := $(VENV)/.current
 DOCS := $(VENV)/.docs
 RUN := runs/mnist1d-light
 
-.PHONY: setup train test test-long fuzz experiment lint bench docs notebooks clean
+.PHONY: setup train test test-long fuzz experiment lint bench docs notebooks dist clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -64,6 +64,9 @@ notebooks: $(DOCS)  ## Run the tutorials in full, and write them as notebooks wi
 
 bench: $(STAMP)  ## Time our layers beside torch.nn's: tables and a plot (QUICK=1: some minutes)
 	@$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
+
+dist: $(STAMP)  ## Pack sdist and wheel into dist/: of one commit the same bytes, wherever it is done
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation .
 
 clean:  ## Remove what set-up, training and tests have made
 	rm -rf $(VENV) build dist *.egg-info runs .pytest_cache .hypothesis .ruff_cache .mypy_cache .fuzz

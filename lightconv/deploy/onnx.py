@@ -26,6 +26,7 @@ from lightconv.deploy.translation import table
 
 __all__ = ["ExportReport", "to_onnx", "write_onnx"]
 
+OLDEST = (2, 8)  # of PyTorch's versions whose exporter knows all that our operators become
 DynamicAxes = Mapping[str, Mapping[int, str] | Sequence[int]]
 
 
@@ -159,6 +160,11 @@ def write_onnx(
 
 
 def _check_module(module: nn.Module, args: tuple[Any, ...], opset: int) -> None:
+    if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST:
+        raise ExportError(
+            f"Expected PyTorch {'.'.join(map(str, OLDEST))} or newer to export, but this is {torch.__version__}, with "
+            "which everything else runs; update it with `pip install --upgrade torch onnx onnxscript onnxruntime`."
+        )
     if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
         raise ExportError("Expected an nn.Module, but got a scripted one; export the module it was made from.")
     if not isinstance(module, nn.Module):

@@ -26,6 +26,7 @@ def translates(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+@functools.cache  # torch keeps what it is given for ever, once for each function that it has not seen before
 def table(opset: int) -> dict[Callable[..., Any], Callable[..., Any]]:
     """The `custom_translation_table` of torch.onnx.export for an ONNX operator set version."""
     from onnxscript.values import Opset

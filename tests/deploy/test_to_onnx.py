@@ -173,6 +173,12 @@ def test_a_failed_export_says_why_and_leaves_the_old_file(
     assert path.read_bytes() == b"old"
 
 
+def test_an_old_exporter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.6.0+cpu")
+    with pytest.raises(ExportError, match=r"Expected PyTorch 2\.\d+ or newer to export, but this is 2\.6\.0\+cpu"):
+        to_onnx(nn.ReLU(), torch.ones(1), tmp_path / "x.onnx")
+
+
 def test_float64_arguments_and_scripted_modules_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"args\[0\] is float64"):
         to_onnx(nn.ReLU(), torch.randn(2, 9).double(), tmp_path / "net.onnx")

@@ -1,0 +1,116 @@
+"""Much at once, for long: memory stays where it was, and answers are right."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lightconv.deploy.runtime import Classifier, shipped_models
+from lightconv.tasks import MNIST1DClassifier
+
+LONG = pytest.mark.long
+
+
+def resident() -> float:
+    """Mebibytes of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+needs_linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+
+
+@needs_linux
+@pytest.mark.parametrize("seconds", [2, pytest.param(180, marks=LONG)])
+def test_many_threads_share_a_classifier_for_long(seconds: int):
+    """32 threads; memory is looked at after a tenth of the time and in the end."""
+    classifier = Classifier("mnist1d", threads=1)
+    signals = np.random.default_rng(0).normal(size=(64, 40)).astype(np.float32)
+    expected = classifier.predict(signals).labels
+    end = time.monotonic() + seconds
+    calls, wrong = [0] * 32, []
+
+    def work(number: int) -> None:
+        random = np.random.default_rng(number)
+        while not calls[number] or (time.monotonic() < end and not wrong):
+            start, count = random.integers(0, 32), random.integers(1, 32)
+            if not np.array_equal(
+                classifier.predict(signals[start : start + count]).labels, expected[start : start + count]
+            ):
+                wrong.append(number)
+            calls[number] += 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(32)]
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds / 10)
+    begin = resident()
+    for thread in threads:
+        thread.join()
+    grown = resident() - begin
+    print(f"{sum(calls):,} calls in {seconds} s, {grown:+.1f} MiB")
+    assert not wrong
+    assert min(calls) > 0
+    assert grown < 8
+
+
+@pytest.mark.parametrize("count", [20_000, pytest.param(100_000, marks=LONG)])
+def test_a_large_batch(count: int):
+    """Results as those of its parts, in the memory of one part."""
+    classifier = Classifier("mnist1d", threads=1)
+    signals = np.resize(np.random.default_rng(0).normal(size=(1000, 40)).astype(np.float32), (count, 40))
+    expected = classifier.predict(signals[:1000])
+    begin = resident()
+    labels, probabilities = classifier.predict(signals)
+    grown = resident() - begin
+    print(f"{count:,} signals, {grown:+.1f} MiB")
+    assert np.array_equal(labels, np.resize(expected.labels, count))
+    assert np.allclose(probabilities, np.resize(expected.probabilities, count), atol=1e-6)
+    assert grown < 24, "the results themselves are 12 bytes each"
+
+
+@pytest.mark.skipif("mnist" not in shipped_models(), reason="needs the MNIST model")
+@pytest.mark.parametrize("count", [500, pytest.param(100_000, marks=LONG)])
+def test_a_large_folder(count: int, tmp_path: Path):
+    """Every picture has its line, and all that grows is the list of their names."""
+    picture = np.zeros((28, 28), np.uint8)
+    picture[4:24, 12:16] = 255
+    Image.fromarray(picture).save(tmp_path / "one.png")
+    sizes = []
+    for number in (10, count):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for i in range(number):
+            os.link(tmp_path / "one.png", folder / f"{i:06}.png")
+        code = "import sys; from lightconv.cli import main; sys.exit(main(sys.argv[1:]))"
+        command = [sys.executable, "-c", code, "classify", "mnist", str(folder), "--threads", "1", "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            lines = sum(1 for line in process.stdout if b'"label": 1' in line)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        assert lines == number
+        sizes.append(usage.ru_maxrss / 1024)
+    print(f"{count:,} pictures, {sizes[1] - sizes[0]:+.1f} MiB")
+    assert sizes[1] - sizes[0] < 8 + count * 300 / 2**20
+
+
+@needs_linux
+@pytest.mark.parametrize("times", [pytest.param(100, marks=LONG)])
+def test_exports_one_after_the_other(times: int, tmp_path: Path):
+    from lightconv.deploy import export_onnx
+
+    classifier = MNIST1DClassifier("tiny").eval()
+    sizes = []
+    for _ in range(times):
+        export_onnx(classifier, tmp_path / "x.onnx")
+        sizes.append(resident())
+    print(f"{times} exports, {sizes[-1] - sizes[times // 10]:+.1f} MiB after the first tenth")
+    assert sizes[-1] - sizes[times // 10] < 30
