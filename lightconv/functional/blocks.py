@@ -298,7 +298,7 @@ def conv_max_pool_relu(
     x, w, _, strides, pads, dilations, _ = arguments
     check_dtype(x, "conv_max_pool_relu", FLOATING)
     size = conv_output_size(tuple(x.shape[2:]), tuple(w.shape[2:]), strides, pads, dilations)
-    if any(n < p for n, p in zip(size, pool, strict=True)):
+    if size[0] < pool[0] or size[1] < pool[1]:
         raise RuntimeError(
             f"Expected `pool_size` of conv_max_pool_relu to be at most the convolution's output size {size}, "
             f"but got {pool}."

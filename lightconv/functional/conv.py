@@ -479,7 +479,7 @@ def conv_arguments(
     kernel = tuple(w.shape[2:])
     strides = to_sizes(stride, axes, "stride", least=1)
     dilations = to_sizes(dilation, axes, "dilation", least=1)
-    check_dtype(x, name, _UNDILATED_DTYPES if all(d == 1 for d in dilations) else _DTYPES)
+    check_dtype(x, name, _UNDILATED_DTYPES if dilations == (1,) * axes else _DTYPES)
     pads = conv_pads(padding, kernel, strides, dilations)
     size = x.shape[2:]
     for i in range(axes):

@@ -48,6 +48,8 @@ def to_sizes(value: Any, spatial: int, name: str, least: int = 0) -> Sizes:
     >>> to_sizes(3, 2, "stride"), to_sizes([1, 2], 2, "stride")
     ((3, 3), (1, 2))
     """
+    if type(value) is int and value >= least:
+        return (value,) * spatial
     if isinstance(value, Sequence) and not isinstance(value, str):
         sizes = tuple(to_integer(v, name) for v in value)
         if len(sizes) == 1:
@@ -99,7 +101,7 @@ def check_dtype(input: Tensor, name: str, dtypes: Sequence[torch.dtype]) -> None
 
 def check_not_empty(input: Tensor, name: str, first: int = 1) -> None:
     """Raise if any dimension of `input` from `first` on is empty."""
-    if any(n == 0 for n in input.shape[first:]):
+    if 0 in input.shape[first:]:
         raise RuntimeError(
             f"Expected `input` of {name} to be empty along the batch at most, but got shape {tuple(input.shape)}."
         )
@@ -118,7 +120,7 @@ def conv_output_size(size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dil
     """
     axes = len(size)
     return tuple(
-        (size[i] + pads[i] + pads[axes + i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(axes)
+        [(size[i] + pads[i] + pads[axes + i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(axes)]
     )
 
 

@@ -9,6 +9,7 @@ Here is what maximum and mean have in common, and subsampling, which takes the f
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
@@ -72,17 +73,27 @@ def pool_geometry(
     pads = to_sizes(padding, axes, "padding")
     dilations = to_sizes(dilation, axes, "dilation", least=1)
     ceil = to_flag(ceil_mode, "ceil_mode")
+    try:
+        _check_windows(name, x.shape[2:], kernel, strides, pads, dilations, ceil)
+    except TypeError:  # symbolic sizes have no hash
+        _check_windows.__wrapped__(name, x.shape[2:], kernel, strides, pads, dilations, ceil)
+    return kernel, strides, pads * 2, dilations, ceil
+
+
+@lru_cache(1024)
+def _check_windows(
+    name: str, size: Sizes, kernel: Sizes, strides: Sizes, pads: Sizes, dilations: Sizes, ceil: bool
+) -> None:
     if any(p > k // 2 for p, k in zip(pads, kernel, strict=True)):
         raise RuntimeError(
             f"Expected `padding` of {name} to be at most half of the kernel size {show(kernel)}, but got {show(pads)}."
         )
-    out = pool_output_size(tuple(x.shape[2:]), kernel, strides, pads * 2, dilations, ceil)
+    out = pool_output_size(tuple(size), kernel, strides, pads * 2, dilations, ceil)
     if any(n < 1 for n in out):
         raise RuntimeError(
             f"Expected `input` of {name} to be at least as large as the dilated kernel along every axis, but got "
-            f"{tuple(x.shape[2:])} with padding {show(pads)} for a kernel that spans {window_span(kernel, dilations)}."
+            f"{tuple(size)} with padding {show(pads)} for a kernel that spans {window_span(kernel, dilations)}."
         )
-    return kernel, strides, pads * 2, dilations, ceil
 
 
 def subsample(input: Tensor, stride: Any = 2) -> Tensor:

@@ -503,9 +503,11 @@ def _one_per_axis(value: Any, x: Tensor, name: str) -> list[Any]:
 
 
 def _factors(scale_factor: Any, x: Tensor) -> list[float]:
+    if type(scale_factor) is int and 0 < scale_factor < 2**31:
+        return [float(scale_factor)] * max(0, x.dim() - 2)
     factors = _one_per_axis(scale_factor, x, "scale_factor")
     for factor in factors:
-        if not isinstance(factor, (numbers.Real, torch.SymFloat, torch.SymInt)):
+        if type(factor) not in (int, float) and not isinstance(factor, (numbers.Real, torch.SymFloat, torch.SymInt)):
             raise TypeError(f"Expected `scale_factor` of interpolate to be made of numbers, but got {show(factor)}.")
         magnitude: Any = abs(factor)
         if not magnitude < 2**31:
@@ -518,11 +520,12 @@ def _times(n: int, factor: float) -> int:
 
 
 def _check_sizes(x: Tensor, out: Sizes) -> None:
-    if any(n <= 0 for n in (*x.shape[2:], *out)):
-        raise RuntimeError(
-            "Expected input and output of interpolate to have at least one element along every spatial axis, "
-            f"but got {tuple(x.shape[2:])} and {tuple(out)}."
-        )
+    for n in (*x.shape[2:], *out):
+        if n <= 0:
+            raise RuntimeError(
+                "Expected input and output of interpolate to have at least one element along every spatial axis, "
+                f"but got {tuple(x.shape[2:])} and {tuple(out)}."
+            )
     if x.shape[1] == 0:
         raise RuntimeError(f"Expected `input` of interpolate to have channels, but got shape {tuple(x.shape)}.")
 
@@ -624,7 +627,7 @@ def interpolate(
     if size is None:
         factors = _factors(scale_factor, input)
         kernel = _check_mode(input, mode, align_corners, antialias)
-        out = tuple(_times(n, f) for n, f in zip(input.shape[2:], factors, strict=True))
+        out = tuple([_times(n, f) for n, f in zip(input.shape[2:], factors, strict=True)])
         if not recompute_scale_factor and mode != "area":
             scales = factors
     else:
