@@ -5,6 +5,7 @@ A benchmark is a generator of cases: each case, when asked, makes its candidates
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +55,21 @@ def options(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+_started = time.monotonic()
+
+
 def progress(text: str) -> None:
-    """What is at work now, on a terminal."""
+    """What was measured last: on a terminal in one line that is written over, else in a line of its own."""
+    minutes, seconds = divmod(int(time.monotonic() - _started), 60)
+    line = f"{minutes:3}:{seconds:02} {text}" if text else ""
     if sys.stderr.isatty():
-        print("\r" + text.ljust(110)[:110] + "\r", end="", file=sys.stderr, flush=True)
+        print("\r" + line.ljust(110)[:110] + "\r", end="", file=sys.stderr, flush=True)
+    elif line:
+        print(line, file=sys.stderr, flush=True)
 
 
 def run(cases: Callable[[argparse.Namespace], Iterator[Case]], parser: argparse.ArgumentParser) -> None:
-    """Measure every case and print the table."""
+    """Measure every case and print the table; what was measured so far is saved at each step."""
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     lightconv.backend(chosen.backend)
@@ -86,10 +94,10 @@ def run(cases: Callable[[argparse.Namespace], Iterator[Case]], parser: argparse.
                     )
                 row = rows[case.name, work]
                 (row.tuned if tuned else row.plain).update(seconds)
-                progress(f"{case.name}, {work}")
+                progress(f"{case.name}, {work}" + (", buffers reused" if tuned else ""))
+                if chosen.save:
+                    save(list(rows.values()), chosen.save)
     progress("")
     found = list(rows.values())
     print(f"{machine()}; backend {chosen.backend}; medians of {repeats}; {described()}")
     show(found)
-    if chosen.save:
-        save(found, chosen.save)

@@ -67,3 +67,21 @@ def test_a_benchmark_measures_every_candidate(tmp_path):
         assert {"lightconv", "torch.nn"} <= set(seconds)
         assert all(value > 0 for value in seconds.values())
     assert "1 thread(s); backend auto; medians of 1" in result.stdout
+
+
+def test_new_rows_take_the_places_of_old_ones(results):
+    import run
+
+    first, second = rows(results)
+    again = results.Row("Steps", "one", "training step", 1, {"lightconv": 0.1})
+    other = results.Row("Steps", "one", "training step", 2, {"lightconv": 0.1})
+    assert run.merged([first, second], [again, other]) == [again, second, other]
+
+
+def test_tables_go_between_the_marks_of_the_page(results):
+    import page
+
+    filled = page.filled(f"above\n{page.BEGIN}\nold\n{page.END}\nbelow\n", "new\n")
+    assert filled == f"above\n{page.BEGIN}\n\nnew\n\n{page.END}\nbelow\n"
+    assert page.filled(filled, "new") == filled
+    page.filled(page.PAGE.read_text(encoding="utf-8"), "")
