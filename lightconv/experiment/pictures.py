@@ -204,7 +204,10 @@ def scatter(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) 
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     low, high = sorted(axes.get_ylim())
-    ticks = [100.0 - accuracy for accuracy in _ACCURACIES if low <= 100.0 - accuracy <= high]
+    known = [100.0 - accuracy for accuracy in _ACCURACIES]
+    ticks = [error for error in known if low <= error <= high]
+    if len(ticks) < 3:
+        ticks = [error for error in MaxNLocator(5).tick_values(low, high) if low <= error <= high]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))

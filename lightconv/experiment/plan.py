@@ -86,7 +86,8 @@ class Plan:
         text: what it is about.
         threads: processor threads for all runs.
         parts: in the report's order.
-        differences: what the quick form leaves out or changes, in sentences.
+        differences: what the quick form changes, in sentences.
+        left_out: names of the runs that the quick form leaves out.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Plan:
     threads: int | None
     parts: tuple[Part, ...]
     differences: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def read_plan(
@@ -155,12 +157,13 @@ def read_plan(
         few = ", ".join(map(str, _seeds(short["seeds"], "quick.seeds")))
         differences.insert(0, f"seeds {few} only")
     if left_out:
-        differences.append(f"left out are {'; '.join(left_out)}")
+        count = len(left_out) + sum(len(part.runs) for part in parts)
+        differences.append(f"{len(left_out)} of {count} runs are left out")
     chosen_threads = threads if threads is not None else content.get("threads")
     if chosen_threads is not None and (not isinstance(chosen_threads, int) or chosen_threads < 1):
         raise UsageError(f"Expected `threads` to be a positive integer, but got {chosen_threads!r}.")
     title, text = str(content["title"]), str(content.get("text", "")).strip()
-    return Plan(path.stem, title, text, chosen_threads, tuple(parts), tuple(differences))
+    return Plan(path.stem, title, text, chosen_threads, tuple(parts), tuple(differences), tuple(left_out))
 
 
 def slug(text: str) -> str:

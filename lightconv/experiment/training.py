@@ -15,6 +15,7 @@ from lightconv.tasks import Classifier
 from lightconv.training.callbacks.best_and_last import LAST
 from lightconv.training.callbacks.history import History, Rows
 from lightconv.training.cli import TrainingCLI
+from lightconv.training.memory import MemorySummary
 from lightconv.training.quiet import quiet
 
 Share = Callable[[float, str], None]
@@ -61,7 +62,8 @@ class _Followed(TrainingCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer: Any = super().instantiate_trainer(**kwargs)
-        trainer.callbacks.insert(0, self.follow)
+        # Nobody would read what the summary says, and it takes some seconds.
+        trainer.callbacks = [self.follow, *(c for c in trainer.callbacks if not isinstance(c, MemorySummary))]
         return trainer  # type: ignore[no-any-return]
 
 

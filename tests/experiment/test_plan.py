@@ -80,7 +80,8 @@ def test_choosing(tmp_path: Path):
 def test_the_quick_form_says_what_differs(tmp_path: Path):
     read = plan(CONFIG, tmp_path, quick=True)
     assert names(read) == ["tiny"]
-    assert read.differences == ("seeds 1 only", "`trainer.max_epochs` is 1 in all runs", "left out are book")
+    assert read.differences == ("seeds 1 only", "`trainer.max_epochs` is 1 in all runs", "1 of 2 runs are left out")
+    assert read.left_out == ("book",)
     assert plan(CONFIG, tmp_path).differences == ()
 
 
