@@ -14,7 +14,7 @@ from lightconv.functional.conv import (
     conv_weight,
     output_padding_for,
 )
-from lightconv.functional.dispatch import Operation, workspace_bytes
+from lightconv.functional.dispatch import Operation, compiled, only_result_wanted, workspace_bytes
 from lightconv.functional.geometry import (
     FLOATING,
     Sizes,
@@ -303,5 +303,6 @@ def conv_max_pool_relu(
             f"Expected `pool_size` of conv_max_pool_relu to be at most the convolution's output size {size}, "
             f"but got {pool}."
         )
-    y, _ = _operation(*arguments, pool)
+    found = compiled("conv_max_pool_relu", *arguments, pool, False) if only_result_wanted(x, w, arguments[2]) else None
+    y, _ = found or _operation(*arguments, pool)
     return y if is_batched else y.squeeze(0)

@@ -178,6 +178,13 @@ def maybe_autocasting() -> bool:
     return torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled()
 
 
+def only_result_wanted(*tensors: Tensor | None) -> bool:
+    """Whether this is an ordinary eager call of which no gradient will be asked."""
+    if maybe_autocasting() or transforming() or recording():
+        return False
+    return not torch.is_grad_enabled() or not any(t is not None and t.requires_grad for t in tensors)
+
+
 def _with_tuples(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """A custom operator's arguments with its lists as tuples, as everything else here has them."""
     return tuple(tuple(a) if isinstance(a, list) else a for a in args)

@@ -235,7 +235,28 @@ def _resize_run(
 ) -> Tensor:
     if x.dtype == torch.uint8 and mode not in _PICKING:
         return _resize_bytes(x, size, scales, mode, align_corners, antialias)
+    if mode not in _PICKING and x.dtype in _COMPILED and x.is_cpu and 0 < len(size) < 4:
+        factors = None if scales is None else tuple(scales)
+        matrices = _resize_matrices(tuple(x.shape[2:]), tuple(size), factors, mode, align_corners, antialias)
+        found = compiled("resample", x, matrices)
+        if found is not None:
+            return found
     return _run(x, _resize_bands(x, size, scales, mode, align_corners, antialias))
+
+
+@functools.lru_cache(maxsize=256)
+def _resize_matrices(
+    size: Sizes, out: Sizes, scales: Sequence[float] | None, mode: str, align_corners: bool, antialias: bool
+) -> Matrices:
+    """The bands of all axes, in float32, as a compiled kernel takes them."""
+    factors = _per_axis(scales, out)
+    return Matrices(
+        size,
+        [
+            interpolation.band(mode, n, m, f, align_corners, antialias, "float32", False)
+            for n, m, f in zip(size, out, factors, strict=True)
+        ],
+    )
 
 
 def _resize_bytes(

@@ -58,8 +58,9 @@ def conv_max_pool_relu(
     dilation: Sizes,
     groups: int,
     pool: Sizes,
-) -> tuple[Tensor, Tensor] | None:
-    """The block's output and the number of each window's winner."""
+    winners: bool = True,
+) -> tuple[Tensor, Tensor | None] | None:
+    """The block's output and, if asked for, the number of each window's winner."""
     kernels = functions()
     if not kernels or not usable(x, w, b):
         return None
@@ -72,14 +73,14 @@ def conv_max_pool_relu(
     integers, shape = found
     w = w.contiguous()
     b = b if b is None else b.contiguous()
-    y, won = x.new_empty(shape), x.new_empty(shape, dtype=torch.int8)
+    y, won = x.new_empty(shape), x.new_empty(shape, dtype=torch.int8) if winners else None
     kernels["conv_max_pool_relu"](
         *(integers.address, x.data_ptr(), w.data_ptr(), None if b is None else b.data_ptr()),
-        *(y.data_ptr(), won.data_ptr()),
+        *(y.data_ptr(), None if won is None else won.data_ptr()),
     )
     if order is torch.contiguous_format:
         return y, won
-    return y.contiguous(memory_format=order), won.contiguous(memory_format=order)
+    return y.contiguous(memory_format=order), None if won is None else won.contiguous(memory_format=order)
 
 
 def conv_max_pool_relu_input(

@@ -43,6 +43,9 @@ def check_case(seed: int) -> None:
     pool = options.pop("pool")
     ours, theirs = ([t.detach().clone().requires_grad_() for t in tensors] for _ in range(2))
     y, expected = F.conv_max_pool_relu(*ours, **options, pool_size=pool), three_calls(*theirs, pool, **options)
+    alone = F.conv_max_pool_relu(*tensors, **options, pool_size=pool)  # without a gradient it keeps no winners
+    assert torch.equal(alone, y.detach()), (tensors[0].shape, options)
+    assert alone.stride() == y.stride()
     assert torch.equal(y, expected)
     g = integers(*y.shape, seed=seed + 3)
     for got, want in zip(torch.autograd.grad(y, ours, g), torch.autograd.grad(expected, theirs, g), strict=True):
