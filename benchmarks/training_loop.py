@@ -74,6 +74,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=100, help="of MNIST-1D")
     parser.add_argument("--pictures", type=int, default=6000, help="of MNIST, one epoch")
+    parser.add_argument("--mixed", action="store_true", help="also `fit` in bf16-mixed")
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
 
@@ -81,22 +82,27 @@ if __name__ == "__main__":
     NOWHERE = open("/dev/null", "w")  # noqa: SIM115 - the notebook prints, a terminal's speed is not measured
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
+
+        def fits(config: str, *options: str) -> dict[str, Callable[[], None]]:
+            found = {"fit": fit(config, folder, *options)}
+            if given.mixed:
+                found["fit, bf16-mixed"] = fit(config, folder, *options, "--trainer.precision", "bf16-mixed")
+            return found
+
         signals = MNIST1DData(val_split=0.1)
+        epochs = ["--trainer.max_epochs", str(given.epochs)]
         tasks = {
             f"MNIST-1D, book, {given.epochs} epochs": {
                 "notebook": lambda: notebook_10_2(signals, given.epochs),
-                "fit": fit(
-                    "mnist1d_book", folder, "--data.val_split", "0.1", "--trainer.max_epochs", str(given.epochs)
-                ),
+                **fits("mnist1d_book", "--data.val_split", "0.1", *epochs),
             }
         }
         if given.pictures:
             share = given.pictures / 60_000
             pictures = MNISTData(fraction=share, val_split=0.0)
-            options = ["--data.fraction", str(share), "--trainer.max_epochs", "1"]
             tasks[f"MNIST, book, {given.pictures:,} pictures"] = {
                 "notebook": lambda: notebook_10_5(pictures, 1),
-                "fit": fit("mnist_book", folder, *options),
+                **fits("mnist_book", "--data.fraction", str(share), "--trainer.max_epochs", "1"),
             }
         for task, candidates in tasks.items():
             times = measure(candidates, repeats=given.repeats)

@@ -1,6 +1,7 @@
 """Silencing what does not concern the user: narrowly, each message by its beginning."""
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ _NOTES = (
     "TPU available:",
     "HPU available:",
     "Seed set to",
+    "Initializing distributed: ",
+    "-" * 100 + "\ndistributed_backend=",
     "Using bfloat16 Automatic Mixed Precision",
     "Using 16bit Automatic Mixed Precision",
     "Restored all states",
@@ -36,7 +39,7 @@ _WARNINGS = (
 def quiet() -> Iterator[None]:
     """Within the block Lightning's tips and notes about absent hardware are not printed; other messages are."""
     loggers = [logging.getLogger(f"lightning.{name}.utilities.rank_zero") for name in ("pytorch", "fabric")]
-    loggers += [logging.getLogger("lightning.fabric.utilities.seed")]
+    loggers += [logging.getLogger(f"lightning.fabric.utilities.{name}") for name in ("seed", "distributed")]
     for logger in loggers:
         logger.addFilter(_worth_telling)
     with warnings.catch_warnings():
@@ -50,4 +53,4 @@ def quiet() -> Iterator[None]:
 
 
 def _worth_telling(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(_NOTES)
+    return not re.sub(r"^\[rank: \d+\] ", "", record.getMessage()).startswith(_NOTES)

@@ -22,6 +22,7 @@ def lightconv(folder: Path, data: Path, *arguments: str) -> str:
         [*command, *options], cwd=folder, env=environment, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "nor do Lightning's processes greet each other"
     return done.stdout
 
 
