@@ -30,6 +30,9 @@ REPORTS = ("training_loop", "memory", "onnx_files", "fusion", "loading")
 
 # timings for each median, with one thread and with several
 REPEATS = {"operators": (7, 5), "steps": (7, 5), "growth": (7, 5), "recipes": (3, 1)}
+# how a report is told to be short, or not too long
+SHORT = {"training_loop": ["--epochs", "10", "--pictures", "2000", "--repeats", "1"]}
+LONG = {"training_loop": ["--repeats", "3"]}
 
 
 def versions() -> str:
@@ -110,6 +113,7 @@ def main() -> int:
                 continue
             quick = chosen.quick and (compared or supports(script, "--quick"))
             arguments = [str(script), *(["--quick"] if quick else [])]
+            arguments += (SHORT if chosen.quick else LONG).get(section, [])
             if compared:
                 several = count > 1
                 arguments += ["--no-compile"] if several or chosen.no_compile else []
