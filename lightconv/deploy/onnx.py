@@ -351,6 +351,11 @@ def _explain(error: BaseException) -> str:
         chain.append(str(cause))
         cause = cause.__cause__
     text = "\n".join(chain)
+    if "No module named 'onnxscript" in text:
+        return (
+            f"Expected an onnxscript that knows PyTorch {torch.__version__}, but the installed one is older; update it "
+            "with `pip install --upgrade onnxscript`."
+        )
     missing = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text)
     if missing:
         return f"Expected operations that ONNX can express, but the module uses {missing[1]}, which has no translation."

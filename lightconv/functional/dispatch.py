@@ -21,6 +21,9 @@ from lightconv.functional.geometry import show
 # the mode in which torch.autograd.grad(is_grads_batched=True) runs
 _BATCHED_GRADIENTS: Any = torch._C._parse_dispatch_key("VmapMode")
 
+# PyTorch 2.6 does not tell the two apart.
+is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
 BACKENDS = ("auto", "definition", "native", "aten")
 
 _backend = "auto"
@@ -322,6 +325,6 @@ def export_operator(
     custom.register_fake(shape)
 
     def call(*args: Any) -> Any:
-        return custom(*args) if torch.compiler.is_exporting() else definition(*args)
+        return custom(*args) if is_exporting() else definition(*args)
 
     return call

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from lightconv.functional.dispatch import Operation, accumulation_dtype, float32_for_autocast
+from lightconv.functional.dispatch import Operation, accumulation_dtype, float32_for_autocast, is_exporting
 from lightconv.functional.geometry import (
     FLOATING,
     Sizes,
@@ -452,7 +452,7 @@ def _max_pool_nd(
     check_dtype(x, name, FLOATING if axes == 1 and not with_indices else FLOATING + _INTEGERS)
     check_not_empty(x, name)
     windows = pool_geometry(name, x, kernel_size, stride, padding, dilation, ceil_mode)
-    if torch.compiler.is_exporting():
+    if is_exporting():
         y, indices = max_pool_with_indices(x, *windows) if with_indices else (max_pool(x, *windows), None)
     elif with_indices or (x.requires_grad and torch.is_grad_enabled()):
         y, won = max_pool_winners(x, *windows)

@@ -179,6 +179,15 @@ def test_an_old_exporter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         to_onnx(nn.ReLU(), torch.ones(1), tmp_path / "x.onnx")
 
 
+def test_an_onnxscript_older_than_pytorch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'onnxscript._framework_apis.torch_2_8'")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(ExportError, match="pip install --upgrade onnxscript"):
+        to_onnx(nn.ReLU(), torch.ones(1), tmp_path / "x.onnx")
+
+
 def test_float64_arguments_and_scripted_modules_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"args\[0\] is float64"):
         to_onnx(nn.ReLU(), torch.randn(2, 9).double(), tmp_path / "net.onnx")
