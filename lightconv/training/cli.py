@@ -37,6 +37,13 @@ from lightconv.training.resuming import Begun
 from lightconv.training.run_folder import CONFIG, PREDICTIONS, RunFolder
 from lightconv.training.trainer import RunTrainer, precision_of
 
+# Lightning 2.5 neither reads checkpoints here nor can be told not to.
+_READS_NO_CHECKPOINT: Any = (
+    {"load_from_checkpoint_support": False}
+    if "load_from_checkpoint_support" in inspect.signature(LightningCLI).parameters
+    else {}
+)
+
 
 def run(command: str, arguments: list[str]) -> None:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` with the arguments that follow it.
@@ -73,7 +80,7 @@ class TrainingCLI(LightningCLI):
             trainer_defaults={"logger": False, "enable_model_summary": False, "num_sanity_val_steps": 0},
             parser_kwargs={"prog": "lightconv", "exit_on_error": False, "allow_abbrev": False},
             auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
+            **_READS_NO_CHECKPOINT,
             args=[command, *arguments],
         )
 

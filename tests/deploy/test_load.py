@@ -99,7 +99,7 @@ def test_a_large_folder(count: int, tmp_path: Path):
         assert lines == number
         sizes.append(usage.ru_maxrss / 1024)
     print(f"{count:,} pictures, {sizes[1] - sizes[0]:+.1f} MiB")
-    assert sizes[1] - sizes[0] < 8 + count * 300 / 2**20
+    assert sizes[1] - sizes[0] < 8 + count * 600 / 2**20
 
 
 @needs_linux
