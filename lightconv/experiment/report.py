@@ -124,7 +124,7 @@ def kinds(found: Sequence[Row]) -> list[str]:
         chosen += ["sweep", "seen"]
     elif len(found) > 1:
         chosen.append("accuracy")
-    if max(sizes) > 1.1 * min(sizes):
+    if max(sizes) > 1.01 * min(sizes):
         chosen.append("parameters")
     return [*chosen, "curves"]
 
