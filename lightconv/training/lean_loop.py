@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-import lightning
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
 from lightning.pytorch.loops.optimization.automatic import Closure, ClosureResult, _AutomaticOptimization
@@ -15,9 +14,6 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
-
-TRIED = "2.6."
-"""The versions of Lightning whose steps these are."""
 
 _HOOKS = (
     "on_train_batch_start",
@@ -43,9 +39,9 @@ class LeanLoop(_TrainingEpochLoop):
 
     @staticmethod
     def install(trainer: Trainer) -> None:
-        """Have a new trainer use this loop, if its version of Lightning is one that was tried."""
+        """Have a new trainer use this loop."""
         plain = trainer.fit_loop.epoch_loop
-        if lightning.__version__.startswith(TRIED) and type(plain) is _TrainingEpochLoop:
+        if type(plain) is _TrainingEpochLoop:
             trainer.fit_loop.epoch_loop = LeanLoop(trainer, plain.min_steps, plain.max_steps)
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:

@@ -3,11 +3,10 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
+import lightning
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
-
-from lightconv.training.lean_loop import LeanLoop
 
 Settled = Literal["64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed", "64", "32", 64, 32]
 Precision = Literal["auto"] | Settled
@@ -27,7 +26,11 @@ class RunTrainer(Trainer):
     ) -> None:
         settled = precision_of(options.get("accelerator", "auto")) if precision == "auto" else precision
         super().__init__(precision=settled, profiler=profiler or Unprofiled(), **options)
-        LeanLoop.install(self)
+        if lightning.__version__.startswith("2.6."):
+            # it repeats what this version's own loop does inside: another has its own, and perhaps no such insides
+            from lightconv.training.lean_loop import LeanLoop
+
+            LeanLoop.install(self)
 
 
 def precision_of(accelerator: Any = "auto") -> Settled:
