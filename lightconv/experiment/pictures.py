@@ -90,7 +90,14 @@ def sweep(rows: Sequence[Row]) -> bytes:
     axes.set_ylim(0, 100)
     for (_, name, colour, x_end), y_text in zip(ends, _apart([end[0] for end in ends], 6), strict=True):
         axes.annotate(
-            name, (x_end, y_text), (7, 0), textcoords="offset points", color=colour, fontsize=NORMAL, va="center"
+            name,
+            (x_end, y_text),
+            (7, 0),
+            textcoords="offset points",
+            color=colour,
+            fontsize=NORMAL,
+            va="center",
+            annotation_clip=False,  # a label that was moved apart may stand above 100 %
         )
     axes.set_xlim(counts[0] / 1.15, counts[-1] * (counts[-1] / counts[0]) ** 0.2 * 1.1)
     return _png(figure)
