@@ -1,6 +1,7 @@
 """Every example in README and docs: Python runs, and commands are understood."""
 
 import argparse
+import os
 import re
 import shlex
 import shutil
@@ -105,6 +106,8 @@ def complaint(command: list[str]) -> str | None:
         source += "".join(other.read_text(encoding="utf-8") for other in beside if other.exists())
         unknown = [word for word in rest[1:] if word.startswith("--") and f'"{word.partition("=")[0]}"' not in source]
         return f"no such option: {unknown}" if unknown else None
+    if "/" in program:
+        return None if os.access(ROOT / program, os.X_OK) else f"no such program {program}"
     return None if program in OTHERS or program.startswith("python") else f"unknown program {program}"
 
 
