@@ -243,6 +243,18 @@ def test_a_fault_of_a_few_elements_is_found(tmp_path: Path) -> None:
         to_onnx(Shifted(), torch.cat([half, half.flip(2)], 2), tmp_path / "net.onnx")
 
 
+class Faint(nn.Module):
+    """As untrained networks are that shrink what they see; and traced with a fault."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * (2e-20 if torch.compiler.is_compiling() else 1e-20)
+
+
+def test_a_fault_in_tiny_values_is_found(tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match="Expected onnxruntime to agree"):
+        to_onnx(Faint(), torch.randn(2, 8), tmp_path / "net.onnx")
+
+
 class Unused(nn.Module):
     def forward(self, x: torch.Tensor, unused: torch.Tensor) -> torch.Tensor:
         return x + 1
