@@ -26,6 +26,8 @@ def show(value: object) -> str:
     """`value` as it would be typed, short enough for one sentence."""
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
+    if shape := getattr(value, "shape", ()):
+        return f"a {type(value).__module__}.{type(value).__qualname__} of shape {shape}"
     text = repr(tuple(value)) if isinstance(value, (torch.Size, list)) else repr(value)
     return text if len(text) < 80 else text[:77] + "..."
 

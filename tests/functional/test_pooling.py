@@ -1,5 +1,6 @@
 """Pooling beyond the contract: what is saved, large windows, edges, bins that do not divide, exported graphs."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as T
@@ -248,6 +249,7 @@ def test_subsample_takes_every_dtype_and_number_of_axes():
         (lambda: F.subsample(torch.zeros(2, 3, 4), (1, 2)), RuntimeError, "Expected `stride`"),
         (lambda: F.subsample(torch.zeros(2, 3, 4), 1.5), TypeError, "Expected `stride`"),
         (lambda: F.subsample([1.0]), TypeError, "Expected `input`"),
+        (lambda: F.max_pool2d(np.zeros((1, 4, 4)), 2), TypeError, r"a numpy.ndarray of shape \(1, 4, 4\)"),
         (lambda: F.max_pool2d(torch.zeros(1, 1, 4, 4), 2, ceil_mode=1), TypeError, "Expected `ceil_mode`"),
         (lambda: F.avg_pool2d(torch.zeros(1, 1, 4, 4), 2, count_include_pad=0), TypeError, "`count_include_pad`"),
         (lambda: F.avg_pool3d(torch.zeros(1, 1, 4, 4, 4), 5, 1, 2), RuntimeError, "`kernel_size`"),
