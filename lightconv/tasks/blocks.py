@@ -1,5 +1,7 @@
 """Building blocks of the networks."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -7,15 +9,16 @@ import lightconv.nn as nn
 
 
 class Residual(nn.Module):
-    """relu(x + norm(conv(x))) at unchanged size, as often as told: (N, C, L) to (N, C, L).
+    """relu(x + norm(conv(x))) at unchanged size, as often as told: (N, C, L), or (N, C, H, W) for two dimensions.
 
     Each time has the same convolution and a normalisation of its own: depth that costs 2 C parameters.
     """
 
-    def __init__(self, channels: int, kernel_size: int, times: int = 1) -> None:
+    def __init__(self, channels: int, kernel_size: int, times: int = 1, dimensions: Literal[1, 2] = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(channels) for _ in range(times))
+        conv, norm = (nn.Conv1d, nn.BatchNorm1d) if dimensions == 1 else (nn.Conv2d, nn.BatchNorm2d)
+        self.conv = conv(channels, channels, kernel_size, padding=kernel_size // 2, bias=False)
+        self.norms = nn.ModuleList(norm(channels) for _ in range(times))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""

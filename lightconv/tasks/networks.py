@@ -127,7 +127,9 @@ def mnist100_v2(**options: Any) -> nn.Sequential:
     return conv_pool_relu((10, 20, 40, 80), features=80 * 4 * 4, classes=100, **options)
 
 
-def compact(half: Sequence[int], quarter: Sequence[int], kernel_size: int = 5, pool: int = 2) -> nn.Sequential:
+def compact(
+    half: Sequence[int], quarter: Sequence[int], kernel_size: int = 5, pool: int = 2, times: int = 0
+) -> nn.Sequential:
     """Features of digits side by side: (N, 1, 28, 28 * digits) to (N, the last number of channels, digits).
 
     The first convolution halves the size at once, a pooling divides it again. What is left of each digit, 7x7 if
@@ -139,6 +141,8 @@ def compact(half: Sequence[int], quarter: Sequence[int], kernel_size: int = 5, p
         quarter: channels of those after the pooling, 3x3; may be none.
         kernel_size: of the first convolution.
         pool: size of the pooling's windows: 2, or 7, which leaves 2x2 places of each digit.
+        times: how often one more convolution, 3x3, is applied to the last channels; each time its result is added to
+            what it was given.
     """
     channels = (*half, *quarter)[-1]
     return nn.Sequential(
@@ -146,6 +150,7 @@ def compact(half: Sequence[int], quarter: Sequence[int], kernel_size: int = 5, p
         *(ConvNormReLU(*pair) for pair in pairwise(half)),
         nn.MaxPool2d(pool),
         *(ConvNormReLU(*pair) for pair in pairwise((half[-1], *quarter))),
+        *([Residual(channels, 3, times, dimensions=2)] if times else []),
         Patterns(channels, size=14 // pool),
         nn.BatchNorm1d(channels),
     )

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 import torch
 
@@ -54,12 +56,13 @@ def test_residual_network_ignores_where_the_shape_is():
         assert torch.allclose(network(bump), network(bump.roll(3, dims=-1)), atol=1e-5)
 
 
-def test_a_repeated_convolution_is_one_and_its_normalisations_are_not():
-    block = Residual(3, kernel_size=5, times=2).eval()
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_repeated_convolution_is_one_and_its_normalisations_are_not(dimensions: Literal[1, 2]):
+    block = Residual(3, kernel_size=5, times=2, dimensions=dimensions).eval()
     with torch.no_grad():
         for norm in block.norms:
             norm.running_mean.normal_()
-    x = torch.randn(2, 3, 11)
+    x = torch.randn(2, 3, *[11] * dimensions)
     first = (x + block.norms[0](block.conv(x))).relu()
     assert torch.equal(block(x), (first + block.norms[1](block.conv(first))).relu())
-    assert sum(parameter.numel() for parameter in block.parameters()) == 3 * 3 * 5 + 2 * 2 * 3
+    assert sum(parameter.numel() for parameter in block.parameters()) == 3 * 3 * 5**dimensions + 2 * 2 * 3

@@ -101,6 +101,15 @@ def test_both_digits_are_seen_alike():
     assert not torch.allclose(left[..., 0], left[..., 1], atol=1e-3)
 
 
+def test_one_more_convolution_used_several_times():
+    once, thrice = (networks.mnist100_light(quarter=(32,), times=times) for times in (1, 3))
+    assert [sum(p.numel() for p in network.parameters()) for network in (once, thrice)] == [18_682, 18_810]
+    x = torch.randn(2, 1, 28, 56)
+    assert thrice(x).shape == (2, 100)
+    thrice.load_state_dict(once.state_dict(), strict=False)
+    assert not torch.allclose(once(x), thrice(x), atol=1e-3)
+
+
 def test_probabilities_of_numbers_are_products_of_those_of_digits():
     head, x = TensAndUnits(3), torch.randn(3, 3, 2)
     tens, units = (part.softmax(1) for part in head.linear(x.flatten(1)).split(10, dim=1))
