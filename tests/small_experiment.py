@@ -16,6 +16,7 @@ parts:
     runs:
       tiny: {config: mnist1d, model.network: tiny, data.fraction: 0.25, trainer.max_epochs: 3}
       book: {config: mnist1d_book, data.fraction: 0.25, trainer.max_epochs: 3}
+    against: book
     closer: tiny
     references:
       people: {accuracy: 0.96}

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from torch import Tensor
 
+from lightconv.experiment.conclusions import front
 from lightconv.experiment.rows import Row, means
 from lightconv.style import COLOURS, INK, NORMAL, QUIET, SMALL, dress
 
@@ -180,6 +181,10 @@ def scatter(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) 
             x, y = [row.parameters for row in here], [_error(statistics.fmean(row.accuracy)) for row in here]
             axes.plot(x, y, color=colour, linewidth=0.9, alpha=0.5)
             labels.append((x[-1], y[-1], str(level)))
+    if len(levels) == 1:
+        best = front(rows)
+        x, y = [row.parameters for row in best], [_error(row.mean) for row in best]
+        axes.plot(x, y, color=COLOURS[0], linewidth=0.9, alpha=0.4, drawstyle="steps-post", zorder=1)
     for name, reference in references.items():
         error = _error(reference["accuracy"])
         if "parameters" in reference:

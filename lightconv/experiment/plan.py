@@ -15,7 +15,7 @@ from lightconv.training.configs import find_config, read_yaml
 Options = dict[str, Any]
 
 _PLAN_KEYS = ("title", "text", "seeds", "threads", "quick", "parts")
-_PART_KEYS = ("name", "title", "text", "runs", "each", "closer", "references")
+_PART_KEYS = ("name", "title", "text", "runs", "each", "closer", "against", "references")
 _QUICK_KEYS = ("seeds", "only")
 _RUN_KEYS = ("config", "seeds")
 _REFERENCE_KEYS = ("accuracy", "parameters")
@@ -65,6 +65,7 @@ class Part:
         text: what is asked, in the report below the title.
         runs: in the order of the table.
         closer: names of the runs whose mistakes are shown.
+        against: the row that the others are compared with, at the same level where there are levels.
         references: published results to compare with: name to ``{"accuracy": ..., "parameters": ...}``.
     """
 
@@ -73,6 +74,7 @@ class Part:
     text: str
     runs: tuple[Run, ...]
     closer: tuple[str, ...] = ()
+    against: str | None = None
     references: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -147,7 +149,7 @@ def read_plan(
                 left_out.append(run.name)
         if kept:
             closer = tuple(name for name in part.closer if any(name == run.name for run in kept))
-            parts.append(Part(part.name, part.title, part.text, tuple(kept), closer, part.references))
+            parts.append(Part(part.name, part.title, part.text, tuple(kept), closer, part.against, part.references))
     if not parts:
         raise UsageError(f"Expected `--only` to leave some runs, but none fits {' '.join(only or [])}.")
     names = [part.name for part in parts]
@@ -196,11 +198,15 @@ def _part(entry: Any, where: str, seeds: tuple[int, ...]) -> Part:
     for name in closer if isinstance(closer, list) else [closer]:
         if name not in names:
             raise UsageError(f"Expected `closer` of {where} to name its runs, but got {name!r}{nearest(name, names)}")
+    against = entry.get("against")
+    if against is not None and against not in runs:
+        hint = nearest(str(against), list(runs))
+        raise UsageError(f"Expected `against` of {where} to name one of its runs, but got {against!r}{hint}")
     references = _mapping(entry.get("references", {}), f"`references` of {where}")
     for name, reference in references.items():
         _mapping(reference, f"reference {name!r} of {where}", _REFERENCE_KEYS, required=("accuracy",))
     text = str(entry.get("text", "")).strip()
-    return Part(slug(str(entry["name"])), str(entry["title"]), text, tuple(made), tuple(closer), references)
+    return Part(slug(str(entry["name"])), str(entry["title"]), text, tuple(made), tuple(closer), against, references)
 
 
 def _run(options: Any, name: Any, where: str) -> Options:

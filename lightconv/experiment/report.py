@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 
 from lightconv.errors import UsageError
 from lightconv.experiment import pictures
+from lightconv.experiment.conclusions import conclusions
 from lightconv.experiment.networks import costs
 from lightconv.experiment.plan import Part, Plan, slug
 from lightconv.experiment.results import NETWORKS, Results, read_json, trainings, write_json
@@ -50,10 +51,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: what was asked, the table, the pictures, the commands that repeat the rows."""
+    """A part of the report: what was asked, what came out, table and pictures, the commands that repeat the rows."""
 
     part: Part
     rows: list[Row]
+    conclusions: list[str]
     table: Table
     pictures: list[Picture]
 
@@ -105,7 +107,9 @@ def _section(part: Part, found: list[Row], results: Results) -> Section:
         "seen": ("After each epoch, against all samples seen until then; points of one colour and thickness: one row, "
                  "means over its seeds.", lambda: pictures.seen(found)),
         "accuracy": ("Accuracy on the test set.", lambda: pictures.dots(found, part.references)),
-        "parameters": ("Accuracy against parameters; strokes: all seeds.",
+        "parameters": ("Accuracy against parameters; strokes: all seeds; steps: the best with so many or fewer."
+                       if len({row.level for row in found}) == 1
+                       else "Accuracy against parameters; strokes: all seeds.",
                        lambda: pictures.scatter(found, part.references)),
         "curves": ("Epoch by epoch; lines: means over the seeds, bands: all seeds.", lambda: pictures.curves(found)),
     }  # fmt: skip
@@ -113,7 +117,7 @@ def _section(part: Part, found: list[Row], results: Results) -> Section:
     best = max(found, key=lambda row: sum(row.accuracy) / len(row.accuracy))
     for name in part.closer or (best.name,):
         made += _closer(part, name, results)
-    return Section(part, found, table(found), made)
+    return Section(part, found, conclusions(found, part.against), table(found, against=part.against), made)
 
 
 def kinds(found: Sequence[Row]) -> list[str]:

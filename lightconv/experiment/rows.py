@@ -59,6 +59,11 @@ class Row:
         return asdict(self)
 
     @property
+    def mean(self) -> float:
+        """Accuracy on the test set, mean over the seeds."""
+        return statistics.fmean(self.accuracy)
+
+    @property
     def losses(self) -> list[float]:
         """The followed loss after each epoch, mean over the seeds."""
         return means(self.curves[f"{self.followed}_loss"])

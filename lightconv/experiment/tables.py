@@ -2,8 +2,9 @@
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lightconv.experiment.conclusions import base_of, points
 from lightconv.experiment.rows import Row
 
 _SHOWN_EPOCHS = 5
@@ -17,11 +18,13 @@ class Table:
         heads: of the columns.
         cells: rows of texts.
         numbers: whether a column holds numbers, and so stands to the right.
+        common: what is alike in all rows and has no column, by its head.
     """
 
     heads: list[str]
     cells: list[list[str]]
     numbers: list[bool]
+    common: dict[str, str] = field(default_factory=dict)
 
     def markdown(self) -> str:
         """The table in Markdown."""
@@ -29,13 +32,14 @@ class Table:
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def table(rows: Sequence[Row], columns: Sequence[str] = ()) -> Table:
+def table(rows: Sequence[Row], columns: Sequence[str] = (), against: str | None = None) -> Table:
     """The table of some rows.
 
     Args:
         rows: of one part.
-        columns: the heads of the columns to keep, in this order; all of them by default. One that has nothing to
-            say is left out.
+        columns: the heads of the columns to keep, in this order; by default all that differ from row to row. One
+            that has nothing to say is left out.
+        against: the row that the others are compared with.
     """
     followed = {"val": "held-out loss", "train": "training loss"}[rows[0].followed]
     if mixed := len({row.followed for row in rows}) > 1:
@@ -51,6 +55,7 @@ def table(rows: Sequence[Row], columns: Sequence[str] = ()) -> Table:
         "multiply-adds": lambda row: f"{row.cost['multiply_adds']:,}" if row.cost else "",
         "ONNX bytes": lambda row: f"{row.cost['onnx_bytes']:,}" if row.cost else "",
         "test %": lambda row: mean_and_range(row.accuracy),
+        f"points against {against}": lambda row: points(row, base) if (base := base_of(row, rows, against)) else "",
         "fresh %": lambda row: mean_and_range(row.fresh) if row.fresh else "",
         f"{followed} {after}": lambda row: _losses(row) + " *" * (mixed and row.followed == "train"),
         "processor s": lambda row: f"{statistics.fmean(row.processor_seconds):,.0f}",
@@ -60,10 +65,13 @@ def table(rows: Sequence[Row], columns: Sequence[str] = ()) -> Table:
         makers = {head: maker for name in columns for head, maker in makers.items() if head.startswith(name)}
     filled = {head: [maker(row) for row in rows] for head, maker in makers.items()}
     filled = {head: cells for head, cells in filled.items() if any(cells)}
+    common = {} if columns or len(rows) == 1 else {h: cells[0] for h, cells in filled.items() if len({*cells}) == 1}
+    filled = {head: cells for head, cells in filled.items() if head not in common}
     return Table(
         heads=list(filled),
         cells=[list(cells) for cells in zip(*filled.values(), strict=True)],
         numbers=[head != "network" for head in filled],
+        common=common,
     )
 
 

@@ -65,8 +65,8 @@ def test_labels_are_moved_apart_as_little_as_it_takes():
 def row(name: str, losses: list[float | None], followed: str = "val") -> Row:
     return Row(
         part="p", name=name, row=name, level=None, command="", seeds=[1], task="mnist1d", network="tiny",
-        network_options={}, parameters=1948, samples={"train": 4000}, accuracy=[0.5], fresh=[], followed=followed,
-        curves={f"{followed}_loss": [losses]}, processor_seconds=[2.0], versions={}, cost={},
+        network_options={}, parameters=1948, samples={"train": 4000, "test": 1000}, accuracy=[0.5], fresh=[],
+        followed=followed, curves={f"{followed}_loss": [losses]}, processor_seconds=[2.0], versions={}, cost={},
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_pictures_that_have_something_to_show():
     assert kinds([a]) == ["curves"]
     assert kinds([a, replace(b, parameters=a.parameters + 5)]) == ["accuracy", "curves"]
     assert kinds([a, replace(b, parameters=9000)]) == ["accuracy", "parameters", "curves"]
-    more = {"train": 8000}
+    more = {"train": 8000, "test": 1000}
     assert kinds([a, replace(b, samples=more)]) == ["accuracy", "curves"], "no steps of a sweep"
     assert kinds([replace(a, level="half"), replace(b, level="all", samples=more)]) == ["sweep", "seen", "curves"]
     assert kinds([replace(a, level="SGD"), replace(b, level="AdamW")]) == ["accuracy", "curves"]
