@@ -202,6 +202,51 @@ def test_small_pictures_with_many_channels(variant, outputs, size):
 
 
 @pytest.mark.parametrize(
+    ("x", "outputs", "padding", "groups"),
+    [
+        ((5, 16, 14, 14), 32, 1, 1),
+        ((3, 33, 7, 13), 40, (0, 2), 1),
+        ((2, 96, 9, 8), 24, 2, 2),
+        ((1, 64, 60, 60), 64, 1, 1),
+        ((70, 17, 5, 6), 9, 1, 1),
+    ],
+)
+def test_kernels_of_3x3_in_tiles(variant, x, outputs, padding, groups):
+    # Winograd's way: channels are lanes, tiles of 2x2 outputs, pictures in strips, sums over samples in parts
+    options = {"padding": padding, "groups": groups}
+    x, w, b = integers(*x), integers(outputs, x[1] // groups, 3, 3, seed=1), integers(outputs, seed=2)
+    g = integers(*torch.conv2d(x, w, **options).shape, seed=3)
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            for scale in (1.0, 0.3):
+                leaves = [(t * scale).requires_grad_() for t in (x, w, b)]
+                y = F.conv2d(*leaves, **options)
+                results.append((y, *torch.autograd.grad(y, leaves, g)))
+    finally:
+        torch.set_num_threads(before)
+    leaves = [t.requires_grad_() for t in (x, w, b)]
+    expected = torch.nn.functional.conv2d(*leaves, **options)
+    for got, want in zip(results[0], (expected, *torch.autograd.grad(expected, leaves, g)), strict=True):
+        assert torch.equal(got, want)
+    for exact, rounded in zip(results[2::2], results[3::2], strict=True):
+        assert all(torch.equal(a, b) for a, b in zip((*exact, *rounded), (*results[0], *results[1]), strict=True))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 3e38])
+def test_what_sums_of_inputs_make_infinite_is_computed_without_them(variant, value):
+    # each alone is in reach of float32, a sum of four is not, and infinities of both signs cancel to NaN
+    x, w = integers(3, 32, 12, 12), torch.zeros(32, 32, 3, 3)
+    x[1, 2, 3:6, 4:8] = value
+    w[:, :, 1, 1] = integers(32, 32).clamp(0, 1)
+    for function in ("conv2d", "conv_transpose2d"):
+        ours, torchs = (getattr(where, function) for where in (F, torch.nn.functional))
+        y, expected = ours(x, w, padding=1), torchs(x, w, padding=1)
+        assert torch.equal(y.nan_to_num(1, 2, 3), expected.nan_to_num(1, 2, 3))
+
+
+@pytest.mark.parametrize(
     ("x", "w", "stride", "padding", "output_padding", "dilation"),
     [
         ((3, 1, 1, 2, 7), (1, 9, 2, 4, 2), (3, 3, 1), (0, 5, 3), (1, 1, 0), (1, 3, 2)),

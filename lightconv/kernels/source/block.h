@@ -243,7 +243,7 @@ void block_weight(const ConvGeometry& g, const float* x, const Pooled& pooled, f
                         const index_t left = least(g.pad[2], strips.width);
                         const index_t middle = inside ? most(0, least(g.size[2], strips.width - left)) : 0;
                         memset(to, 0, left * LANES * sizeof(float));
-                        to_lanes(to + left * LANES, LANES, row, channels, g.x_stride[1], middle);
+                        to_lanes(to + left * LANES, Apart{LANES}, row, channels, g.x_stride[1], middle);
                         memset(to + (left + middle) * LANES, 0, (strips.width - left - middle) * LANES * sizeof(float));
                     }
                 }
@@ -329,7 +329,7 @@ void block_input(const ConvGeometry& g, const Pooled& pooled, const float* w, fl
             float* to = sample + row * g.x_stride[3];
             const bool inside = row + g.pad[1] < height;
             const float* from = packed + (row + g.pad[1]) * pitch + g.pad[2] * LANES;
-            if (inside) from_lanes(to, from, LANES, channels, g.x_stride[1], reached);
+            if (inside) from_lanes(to, from, Apart{LANES}, channels, g.x_stride[1], reached);
             for (index_t c = 0; c < channels; c++)
                 for (index_t i = inside ? reached : 0; i < g.size[2]; i++) to[c * g.x_stride[1] + i] = 0;
         }

@@ -137,11 +137,11 @@ void convolve_channels(const Convolution& job) {
             float* plane_to = to + v * LANES * job.y_stride[1];
             const float* sum = sums + v * LANES;
             if (whole) {
-                from_lanes(plane_to, sum, pitch, channels, job.y_stride[1], places);
+                from_lanes(plane_to, sum, Apart{pitch}, channels, job.y_stride[1], places);
                 continue;
             }
             for (index_t row = 0; row < job.out[1]; row++)
-                from_lanes(plane_to + row * job.y_stride[3], sum + row * job.out[2] * pitch, pitch, channels,
+                from_lanes(plane_to + row * job.y_stride[3], sum + row * job.out[2] * pitch, Apart{pitch}, channels,
                            job.y_stride[1], job.out[2]);
         }
     });

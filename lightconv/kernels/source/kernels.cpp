@@ -5,6 +5,7 @@
 #include "memory.h"
 #include "pooling.h"
 #include "scatter.h"
+#include "winograd.h"
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
@@ -13,6 +14,15 @@
 
 EXPORT(conv)(const ConvGeometry* g, const float* x, const float* w, const float* bias, float* y) {
     will_write(y, g->y_count());
+    if (winograd_knows(*g)) {
+        Winograd job = winograd_of(*g);
+        job.x = x, job.w = w, job.bias = bias, job.y = y;
+        if (winograd_pays(job)) return winograd_or(job, [&](index_t n) {
+            ConvGeometry one = *g;
+            one.batch = 1;
+            conv_forward(one, x + n * g->x_stride[0], w, bias, y + n * g->y_stride[0], nullptr);
+        });
+    }
     conv_forward(*g, x, w, bias, y, nullptr);
 }
 
@@ -25,13 +35,27 @@ EXPORT(conv_max_pool_relu)(const ConvGeometry* g, const float* x, const float* w
 
 EXPORT(conv_transpose)(const ConvGeometry* g, const float* y, const float* w, const float* bias, float* x) {
     will_write(x, g->x_count());
+    if (winograd_knows(*g)) {
+        Winograd job = winograd_of_adjoint(*g);
+        job.x = y, job.w = w, job.bias = bias, job.y = x;
+        if (winograd_pays(job)) return winograd_or(job, [&](index_t n) {
+            ConvGeometry one = *g;
+            one.batch = 1;
+            conv_transposed(one, y + n * g->y_stride[0], w, bias, x + n * g->x_stride[0]);
+        });
+    }
     if (scatter_pays(*g))
         conv_scatter(*g, y, w, bias, x);
     else
         conv_transposed(*g, y, w, bias, x);
 }
 
-EXPORT(conv_weight)(const ConvGeometry* g, const float* x, const float* y, float* w) { conv_weight(*g, x, y, w); }
+EXPORT(conv_weight)(const ConvGeometry* g, const float* x, const float* y, float* w) {
+    if (winograd_knows(*g) && winograd_weight_pays(*g))
+        winograd_weight(*g, x, y, w);
+    else
+        conv_weight(*g, x, y, w);
+}
 
 // `y` and `places` are the block's results; `g`, the gradient, lies as they do, in row order.
 EXPORT(block_weight)(const ConvGeometry* geometry, const float* x, const float* g, const float* y,

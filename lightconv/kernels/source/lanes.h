@@ -27,12 +27,30 @@ INLINE floats lane_sums(floats (&v)[LANES]) {
     return v[0];
 }
 
-// `count` elements of each of `channels` rows, `stride` apart from channel to channel, to vectors `pitch` apart.
-void to_lanes(float* to, index_t pitch, const float* from, index_t channels, index_t stride, index_t count) {
+// Where vectors of channels lie: those of neighbours `pitch` apart, or each at its own place.
+struct Apart {
+    index_t pitch;
+    index_t operator()(index_t i) const { return i * pitch; }
+};
+
+struct Scattered {
+    const int32_t* places;
+    index_t operator()(index_t i) const { return places[i]; }
+};
+
+// `count` elements of each of `channels` rows, `stride` apart from channel to channel, to vectors.
+template <class Place>
+void to_lanes(float* to, const Place& place, const float* from, index_t channels, index_t stride, index_t count) {
     for (index_t i = 0; i < count; i += LANES) {
         if (count >= LANES) i = least(i, count - LANES);
         const index_t n = least(LANES, count - i);
         floats v[LANES];
+        if (n == LANES && channels >= LANES) {
+            UNROLL for (int c = 0; c < LANES; c++) v[c] = load(from + c * stride + i);
+            transpose(v);
+            UNROLL for (int j = 0; j < LANES; j++) store(to + place(i + j), v[j]);
+            continue;
+        }
         for (int c = 0; c < LANES; c++) {
             if (c >= channels) {
                 v[c] = floats{};
@@ -45,17 +63,24 @@ void to_lanes(float* to, index_t pitch, const float* from, index_t channels, ind
             }
         }
         transpose(v);
-        for (index_t j = 0; j < n; j++) store(to + (i + j) * pitch, v[j]);
+        for (index_t j = 0; j < n; j++) store(to + place(i + j), v[j]);
     }
 }
 
 // And back.
-void from_lanes(float* to, const float* from, index_t pitch, index_t channels, index_t stride, index_t count) {
+template <class Place>
+void from_lanes(float* to, const float* from, const Place& place, index_t channels, index_t stride, index_t count) {
     for (index_t i = 0; i < count; i += LANES) {
         if (count >= LANES) i = least(i, count - LANES);
         const index_t n = least(LANES, count - i);
         floats v[LANES];
-        for (index_t j = 0; j < LANES; j++) v[j] = j < n ? load(from + (i + j) * pitch) : floats{};
+        if (n == LANES && channels >= LANES) {
+            UNROLL for (int j = 0; j < LANES; j++) v[j] = load(from + place(i + j));
+            transpose(v);
+            UNROLL for (int c = 0; c < LANES; c++) store(to + c * stride + i, v[c]);
+            continue;
+        }
+        for (index_t j = 0; j < LANES; j++) v[j] = j < n ? load(from + place(i + j)) : floats{};
         transpose(v);
         for (index_t c = 0; c < channels; c++) {
             if (n == LANES) {
@@ -111,5 +136,47 @@ void run_tiles(index_t places, index_t vectors, Job& job) {
         v += now;
     }
 }
+
+// A matrix product for run_tiles(): c[p][lane] = sum over k of a[k][p] * b[k][lane], or added to what is there. Rows
+// of a, of which only the elements p are neighbours or far, are `a_step` apart, these `a_row`.
+struct Product {
+    index_t depth;
+    const float* a;
+    index_t a_row, a_step;
+    const float* b;
+    index_t b_pitch;
+    float* c;
+    index_t c_pitch;
+    bool add;
+
+    const float *a_first, *b_first;
+    float* c_first;
+
+    void move(index_t first, index_t vector) {
+        a_first = a + first * a_row, b_first = b + vector * LANES;
+        c_first = c + first * c_pitch + vector * LANES;
+    }
+
+    template <int P, int V>
+    void tile() const {
+        // read once: for all that the compiler knows, storing sums changes them
+        float* const to = c_first;
+        const float *a_at = a_first, *b_at = b_first;
+        const index_t rows = depth, a_near = a_row, a_far = a_step, b_far = b_pitch, c_far = c_pitch;
+        floats total[P][V];
+        UNROLL for (int p = 0; p < P; p++)
+            UNROLL for (int v = 0; v < V; v++) total[p][v] = add ? load(to + p * c_far + v * LANES) : floats{};
+        for (index_t k = 0; k < rows; k++, a_at += a_far, b_at += b_far) {
+            floats factor[V];
+            UNROLL for (int v = 0; v < V; v++) factor[v] = load(b_at + v * LANES);
+            UNROLL for (int p = 0; p < P; p++) {
+                const floats one = all(a_at[p * a_near]);
+                UNROLL for (int v = 0; v < V; v++) total[p][v] += one * factor[v];
+            }
+        }
+        UNROLL for (int p = 0; p < P; p++)
+            UNROLL for (int v = 0; v < V; v++) store(to + p * c_far + v * LANES, total[p][v]);
+    }
+};
 
 }  // namespace

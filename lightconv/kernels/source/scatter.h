@@ -112,7 +112,7 @@ void conv_scatter(const ConvGeometry& g, const float* y, const float* w, const f
         for (index_t row = 0; row < g.size[1]; row++)
             for (index_t v = 0; v < vectors; v++)
                 from_lanes(to + v * LANES * g.x_stride[1] + row * g.x_stride[3],
-                           packed + ((row + g.pad[1]) * padded.width + g.pad[2]) * pitch + v * LANES, pitch,
+                           packed + ((row + g.pad[1]) * padded.width + g.pad[2]) * pitch + v * LANES, Apart{pitch},
                            least(LANES, g.inputs - v * LANES), g.x_stride[1], g.size[2]);
     });
 }

@@ -334,7 +334,7 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
                 const index_t lines = one_run ? 1 : g.out[1], line = one_run ? g.out[1] * g.out[2] : g.out[2];
                 for (index_t v = 0; v < vectors; v++)
                     for (index_t i = 0; i < lines; i++)
-                        to_lanes(packed_g + s * g_sample + i * line * pitch + v * LANES, pitch,
+                        to_lanes(packed_g + s * g_sample + i * line * pitch + v * LANES, Apart{pitch},
                                  from_y + v * LANES * g.y_stride[1] + i * g.y_stride[3],
                                  least(LANES, g.outputs - v * LANES), g.y_stride[1], line);
             }
