@@ -60,11 +60,14 @@ bool draw_conv(Bytes& from, bool pooled, ConvGeometry& g) {
         g.pool[0] = kinds[kind][0], g.pool[1] = kinds[kind][1];
     }
     const index_t most_size = axes == 3 ? 6 : 40;
+    // some have kernels of their own: each channel by itself, and 3x3 or 1x1 without stride
+    if (!pooled && from.draw(0, 3) == 0) g.inputs = g.outputs = 1, g.groups = from.draw(1, 20);
+    const index_t usual = from.draw(0, 7) ? 0 : from.draw(0, 1) ? 3 : 1;
     for (int i = 0; i < 3; i++) {
         const bool used = i >= 3 - axes;
-        g.kernel[i] = used ? from.draw(1, 6) : 1;
-        g.stride[i] = used ? from.draw(1, 4) : 1;
-        g.dilation[i] = used ? from.draw(1, 3) : 1;
+        g.kernel[i] = !used ? 1 : usual ? usual : from.draw(1, 6);
+        g.stride[i] = used && !usual ? from.draw(1, 4) : 1;
+        g.dilation[i] = used && !usual ? from.draw(1, 3) : 1;
         g.pad[i] = used ? from.draw(0, 5) : 0;
         g.size[i] = used ? from.draw(1, most_size) : 1;
         const index_t room = g.size[i] + 2 * g.pad[i] - g.dilation[i] * (g.kernel[i] - 1) - 1;

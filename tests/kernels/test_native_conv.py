@@ -234,6 +234,30 @@ def test_kernels_of_3x3_in_tiles(variant, x, outputs, padding, groups):
         assert all(torch.equal(a, b) for a, b in zip((*exact, *rounded), (*results[0], *results[1]), strict=True))
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (1, 7), (2, 3)])
+@pytest.mark.parametrize("size", [(7, 7), (5, 14), (3, 2), (20, 37)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_each_channel_by_itself(variant, kernel, size, stride):
+    x, w, b = integers(5, 19, *size), integers(19, 1, *kernel, seed=1), integers(19, seed=2)
+    x[0, 3, 1, 1], x[1, 5, 2, 0] = torch.nan, torch.inf
+    options = {"padding": (kernel[0] // 2, kernel[1] // 2), "stride": stride, "groups": 19}
+    y, expected = F.conv2d(x, w, b, **options), torch.conv2d(x, w, b, **options)
+    assert torch.equal(y.nan_to_num(1, 2, 3), expected.nan_to_num(1, 2, 3))
+    g = integers(*y.shape, seed=3)
+    leaves = [t.requires_grad_() for t in (x.nan_to_num(1, 2), w, b)]
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            results.append(torch.autograd.grad(F.conv2d(*leaves, **options), leaves, g))
+    finally:
+        torch.set_num_threads(before)
+    results.append(torch.autograd.grad(torch.conv2d(*leaves, **options), leaves, g))
+    for one, three, expected in zip(*results, strict=True):
+        assert torch.equal(one, three)
+        assert torch.equal(one, expected)
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 3e38])
 def test_what_sums_of_inputs_make_infinite_is_computed_without_them(variant, value):
     # each alone is in reach of float32, a sum of four is not, and infinities of both signs cancel to NaN

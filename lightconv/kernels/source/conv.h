@@ -2,6 +2,7 @@
 #pragma once
 
 #include "channels.h"
+#include "depthwise.h"
 
 namespace {
 
@@ -50,7 +51,9 @@ void describe(const ConvGeometry& g, index_t* lists, Convolution& job) {
 }
 
 void run(const Convolution& job) {
-    if (channels_pay(job))
+    if (is_depthwise(job))
+        convolve_depthwise(job);
+    else if (channels_pay(job))
         convolve_channels(job);
     else
         convolve(job);

@@ -351,6 +351,11 @@ TileFunction pooled_function(int window, int channels) {
 // What one piece of work may hold of packed input, and of sums: some of a second-level cache.
 const index_t PACKED_FLOATS = 96 * 1024, PARTIAL_FLOATS = 64 * 1024;
 
+// For gradients of weights: sums over this many vectors, if there are so many, before the lanes are added.
+const index_t LONG_SUM = 96;
+// Pieces of work to cut one into, if it is large enough; and memory for partial results.
+const index_t PIECES = 8, PARTS_FLOATS = 4 << 20;
+
 void convolve(const Convolution& job) {
     const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
     const int window = (int)(job.pool[0] * job.pool[1]);

@@ -31,6 +31,15 @@
 // Keeps the compiler from deriving a pointer anew wherever it is used: neighbours are then reached by displacement.
 #define KEEP(pointer) __asm__("" : "+r"(pointer))
 
+// Has a vector loaded once into a register, where the compiler would rather load it again for each use.
+#if defined(__x86_64__) || defined(__i386__)
+#define HOLD(vector) __asm__("" : "+v"(vector))
+#elif defined(__aarch64__)
+#define HOLD(vector) __asm__("" : "+w"(vector))
+#else
+#define HOLD(vector) (void)(vector)
+#endif
+
 typedef int64_t index_t;
 typedef float floats __attribute__((vector_size(LANES * 4)));
 typedef float floats_anywhere __attribute__((vector_size(LANES * 4), aligned(4), may_alias));

@@ -86,11 +86,6 @@ void weight_tile(index_t taps, index_t outputs, const Slab& s) {
     }
 }
 
-// Sums over this many vectors, if there are so many, before the lanes are added.
-const index_t LONG_SUM = 96;
-// Pieces of work to cut a gradient into, if it is large enough; and memory for partial results.
-const index_t PIECES = 8, PARTS_FLOATS = 4 << 20;
-
 void weight_along_rows(const ConvGeometry& g, const Convolution& job, const float* x, const float* y, float* w) {
     const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
     const index_t planes = g.inputs * az.taps, taps_of_plane = ay.taps * ax.taps, taps = planes * taps_of_plane;
@@ -376,6 +371,10 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
 void conv_weight(const ConvGeometry& g, const float* x, const float* y, float* w) {
     Convolution job;
     describe(g, scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2])), job);
+    if (is_depthwise(job)) {
+        job.x = x;
+        return weight_depthwise(job, y, w);
+    }
     // measured: lanes that stay empty cost time, and so do small planes packed for lanes along rows
     const index_t lanes = ceil_divide(g.outputs, LANES) * LANES;
     const bool small = g.out[1] * g.out[2] <= 256;
