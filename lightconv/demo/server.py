@@ -1,23 +1,26 @@
 """A web server for one visitor, on this machine alone.
 
 It listens on the loopback interface, answers only requests that name this machine as their host (a page elsewhere
-could otherwise reach it by rebinding its name), knows its own files by name, reads bodies of bounded size, and tells a
-visitor one sentence when something is wrong.
+could otherwise reach it by rebinding its name), knows its own files by name, reads requests of bounded size in bounded
+time, and tells a visitor one sentence when something is wrong.
 """
 
+import io
 import json
 import os
 import re
+import socket
 import socketserver
 import sys
 from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
 from lightconv.demo.answers import Answers
+from lightconv.demo.visitors import PatientServer
 from lightconv.errors import UsageError
 
 __all__ = ["Server"]
@@ -42,7 +45,7 @@ HEADERS = {
 }
 
 
-class Server(ThreadingHTTPServer):
+class Server(PatientServer):
     """Serves the page and the answers behind it.
 
     Args:
@@ -53,7 +56,6 @@ class Server(ThreadingHTTPServer):
         UsageError: if the port cannot be had.
     """
 
-    daemon_threads = True
     allow_reuse_address = os.name != "nt"  # on Windows it would share a port that is in use
 
     def __init__(self, answers: Answers, port: int = 0) -> None:
@@ -90,9 +92,18 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "lightconv"
     sys_version = ""
-    timeout = 60
-    wbufsize = -1  # head and body leave together: apart, the second waits for the first to be acknowledged
-    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        """Buffer what is written: head and body apart, the second waits for the first to be acknowledged."""
+        self.connection = self.request
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self.line = self.server.line(self.connection)
+        self.rfile, self.wfile = io.BufferedReader(self.line), io.BufferedWriter(self.line)
+
+    def handle_one_request(self) -> None:
+        """Wait for one request and answer it."""
+        self.line.await_request()
+        super().handle_one_request()
 
     def parse_request(self) -> bool:
         """Refuse strangers and unknown methods before anything else is looked at."""
@@ -110,6 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def do_GET(self) -> None:
+        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # a body that nobody reads would be taken for the next request
         path = urlsplit(self.path).path
         if path in self.server.pages:
             self._send(HTTPStatus.OK, *self.server.pages[path])
@@ -122,7 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         path = urlsplit(self.path).path
-        length = self.headers.get("Content-Length", "")
+        lengths = self.headers.get_all("Content-Length", [])
+        length = lengths[0] if len(lengths) == 1 else ""
         if path in self.server.pages:
             self.send_error(HTTPStatus.METHOD_NOT_ALLOWED, "This address takes GET.")
         elif path not in self.server.questions:
@@ -134,7 +148,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(length) > 9 or int(length) > LARGEST_BODY:
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request may have {LARGEST_BODY:,} bytes.")
         else:
-            self._answer(self.server.questions[path], self.rfile.read(int(length)))
+            self.line.expect(int(length))
+            body = self.rfile.read(int(length))
+            if len(body) < int(length):
+                self.send_error(HTTPStatus.BAD_REQUEST, "The request is shorter than it says.")
+            else:
+                self._answer(self.server.questions[path], body)
 
     def _answer(self, question: Callable[[Any], Any], body: bytes) -> None:
         try:
