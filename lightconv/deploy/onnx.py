@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 
 from lightconv.deploy.compare import compare, vary
 from lightconv.deploy.files import ExportError, Staged
+from lightconv.deploy.leftovers import forget_sizes, without_sources
 from lightconv.deploy.pairs import pair_unpooling
 from lightconv.deploy.translation import table
 
@@ -254,20 +255,23 @@ def _export(
 ) -> Any:
     """The module as an onnx.ModelProto."""
     try:
-        with _quiet(), torch.no_grad():
+        with _quiet(), without_sources(), torch.no_grad():
             exported, example = _trace(module, args, axes)
-            pair_unpooling(exported.graph)
-            titles = _output_titles(output_names, len(exported.graph_signature.user_outputs))
-            program = torch.onnx.export(
-                exported,
-                example,
-                input_names=list(names),
-                output_names=titles,
-                opset_version=opset,
-                custom_translation_table=table(opset),
-                external_data=False,
-                verbose=False,
-            )
+            try:
+                pair_unpooling(exported.graph)
+                titles = _output_titles(output_names, len(exported.graph_signature.user_outputs))
+                program = torch.onnx.export(
+                    exported,
+                    example,
+                    input_names=list(names),
+                    output_names=titles,
+                    opset_version=opset,
+                    custom_translation_table=table(opset),
+                    external_data=False,
+                    verbose=False,
+                )
+            finally:
+                forget_sizes(exported)
     except (ExportError, MemoryError):
         raise
     except Exception as error:

@@ -1,14 +1,18 @@
 """Much at once, for long: memory stays where it was, and answers are right."""
 
+import gc
+import linecache
 import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lightconv.deploy.runtime import Classifier, shipped_models
@@ -102,15 +106,66 @@ def test_a_large_folder(count: int, tmp_path: Path):
     assert sizes[1] - sizes[0] < 8 + count * 600 / 2**20
 
 
-@needs_linux
-@pytest.mark.parametrize("times", [pytest.param(100, marks=LONG)])
-def test_exports_one_after_the_other(times: int, tmp_path: Path):
+def test_nothing_of_an_export_stays(tmp_path: Path):
+    """PyTorch alone keeps the notes of each tracing with open sizes, and the source of each graph it makes."""
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    from lightconv.deploy import to_onnx
+
+    def kept() -> tuple[int, int]:
+        gc.collect()
+        return sum(type(thing) is ShapeEnv for thing in gc.get_objects()), len(linecache.cache)
+
+    net = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.Flatten())
+    to_onnx(net, torch.zeros(2, 1, 8), tmp_path / "x.onnx")
+    before = kept()
+    to_onnx(net, torch.zeros(2, 1, 8), tmp_path / "x.onnx")
+    assert kept() == before
+
+
+def exporting(folder: Path) -> Callable[[], object]:
     from lightconv.deploy import export_onnx
 
     classifier = MNIST1DClassifier("tiny").eval()
+    return lambda: export_onnx(classifier, folder / "x.onnx")
+
+
+def loading(folder: Path) -> Callable[[], object]:
+    return lambda: Classifier("mnist1d", threads=1)
+
+
+def predicting(folder: Path) -> Callable[[], object]:
+    classifier = Classifier("mnist1d", threads=1)
+    return lambda: classifier.predict(np.zeros((3, 40), np.float32))
+
+
+def quantizing(folder: Path) -> Callable[[], object]:
+    from lightconv.deploy.quantize import quantize
+
+    signals = np.random.default_rng(0).normal(size=(50, 40)).astype(np.float32)
+    return lambda: quantize("mnist1d", folder / "x.onnx", signals, max_drop=1)
+
+
+def converting(folder: Path) -> Callable[[], object]:
+    import lightconv
+
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.MaxPool2d(2)).eval()
+    return lambda: lightconv.revert(lightconv.fuse(lightconv.convert(net)))(torch.zeros(1, 1, 8, 8))
+
+
+@needs_linux
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("prepare", "times"),
+    [(exporting, 100), (loading, 200), (predicting, 20_000), (quantizing, 30), (converting, 1000)],
+)
+def test_again_and_again(prepare: Callable[[Path], Callable[[], object]], times: int, tmp_path: Path):
+    """Memory is looked at after a tenth and in the end."""
+    step = prepare(tmp_path)
     sizes = []
     for _ in range(times):
-        export_onnx(classifier, tmp_path / "x.onnx")
+        step()
         sizes.append(resident())
-    print(f"{times} exports, {sizes[-1] - sizes[times // 10]:+.1f} MiB after the first tenth")
-    assert sizes[-1] - sizes[times // 10] < 30
+    grown = sizes[-1] - sizes[times // 10]
+    print(f"{prepare.__name__} {times:,} times, {grown:+.1f} MiB after the first tenth")
+    assert grown < 8
