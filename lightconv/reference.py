@@ -9,8 +9,8 @@ The first half keeps the names of the notebooks of chapter 10 of *Understanding 
 back as float64 (complex128 for complex input), indices as int64.
 
 >>> signal = [5.2, 5.3, 5.4, 5.1, 10.1, 10.3, 9.9, 10.3, 3.2, 3.4, 3.3, 3.1]
->>> round(conv_3_1_1_zp(signal, [0.33, 0.33, 0.33]).sum(), 1)
-np.float64(71.1)
+>>> round(float(conv_3_1_1_zp(signal, [0.33, 0.33, 0.33]).sum()), 1)
+71.1
 """
 
 import math

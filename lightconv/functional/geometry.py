@@ -155,7 +155,12 @@ def pool_output_size(size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dil
     reach = (*pads[:axes], *(high + s - 1 for high, s in zip(pads[axes:], stride, strict=True)))
     most = conv_output_size(size, kernel, stride, reach, dilation)
     starts = tuple((size[i] + pads[i] - 1) // stride[i] + 1 for i in range(axes))
-    return tuple(torch.sym_min(m, n) for m, n in zip(most, starts, strict=True))  # type: ignore[misc]
+    return tuple(map(_smaller, most, starts))
+
+
+def _smaller(m: int, n: int) -> int:
+    """The smaller one; sizes that torch.export leaves open are compared in the graph."""
+    return min(m, n) if isinstance(m, int) and isinstance(n, int) else torch.sym_min(m, n)  # type: ignore[no-any-return]
 
 
 def same_pads(kernel: Sizes, dilation: Sizes) -> Sizes:
