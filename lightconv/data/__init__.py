@@ -1,5 +1,6 @@
 """LightningDataModules that keep a whole data set in memory, and what they share."""
 
+from lightconv.data.added_noise import AddedNoise
 from lightconv.data.augmentation import Augmentation
 from lightconv.data.loader import BatchLoader
 from lightconv.data.mnist import MNISTData
@@ -9,6 +10,7 @@ from lightconv.data.module import InMemoryData
 from lightconv.data.scoring import score
 
 __all__ = [
+    "AddedNoise",
     "Augmentation",
     "BatchLoader",
     "InMemoryData",

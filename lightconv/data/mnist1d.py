@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightconv.data.added_noise import AddedNoise
 from lightconv.data.cache import Arrays, Layout, cached
 from lightconv.data.frozen import read_frozen
 from lightconv.data.idx import Damaged
-from lightconv.data.module import InMemoryData
+from lightconv.data.module import InMemoryData, Part
 from lightconv.errors import UsageError
 
 TRAIN, TEST, LENGTH, CLASSES = 4000, 1000, 40, 10
@@ -30,6 +31,9 @@ class MNIST1DData(InMemoryData):
     Batches are (x, y): x float32 (N, 1, 40), y int64 (N,) with the digits 0 to 9. The signals are generated with
     the package's default seed, the same for everybody; nothing is downloaded, and the global random states stay as
     they were.
+
+    Noise may be added to the training batches, on their device. It is a function of (seed, epoch, batch, process), so
+    that a resumed run repeats it.
 
     Args:
         root: folder for cached data; by default ``$LIGHTCONV_DATA``, else ``data``.
@@ -46,6 +50,9 @@ class MNIST1DData(InMemoryData):
         source: ``"generated"``, or ``"frozen"``: read from ``mnist1d_data.pkl`` (``mnist1d_data_shuffle.pkl``), as
             the authors published it, in the root or in ``root/mnist1d``. It is read as data: whatever else a pickle
             may contain is refused.
+        added_noise: training signals get smooth noise of this standard deviation each time, see
+            :class:`~lightconv.data.AddedNoise`.
+        added_white_noise: the same of noise that is independent from sample to sample.
 
     >>> data = MNIST1DData(batch_size=100, val_split=0.1)
     >>> data.class_names[7]
@@ -67,6 +74,8 @@ class MNIST1DData(InMemoryData):
         noise: float = NOISE,
         white_noise: float = WHITE_NOISE,
         source: Literal["generated", "frozen"] = "generated",
+        added_noise: float = 0.0,
+        added_white_noise: float = 0.0,
     ) -> None:
         super().__init__(root, batch_size, val_split, fraction, seed)
         if variant not in ("ordered", "shuffled"):
@@ -83,6 +92,7 @@ class MNIST1DData(InMemoryData):
         self.variant = variant
         self.options = {"num_samples": num_samples, "length": length, "noise": noise, "white_noise": white_noise}
         self.source = source
+        self.added_noise = AddedNoise(added_noise, added_white_noise)
         if source == "frozen" and self.options != _DEFAULTS:
             raise UsageError(
                 "Expected the frozen data set with its own number, length and noise, but got "
@@ -109,7 +119,17 @@ class MNIST1DData(InMemoryData):
     def describe(self) -> dict[str, Any]:
         """What identifies the data."""
         other = {name: value for name, value in self.options.items() if value != _DEFAULTS[name]}
+        added = {"added_noise": self.added_noise.smooth, "added_white_noise": self.added_noise.white}
+        other |= {name: amount for name, amount in added.items() if amount}
         return {**super().describe(), "variant": self.variant, "source": self.source, **other}
+
+    def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
+        """Add noise to a batch in training; Lightning calls it when the batch is on its device."""
+        random = self.batch_random() if self.added_noise else None
+        if random is None:
+            return batch
+        x, y = batch
+        return self.added_noise(x, random), y
 
     def _generate(self, train: int) -> Arrays:
         x, y = _signals(

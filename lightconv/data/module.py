@@ -150,6 +150,14 @@ class InMemoryData(LightningDataModule):
         x, y = batch
         return x.to(device, non_blocking=True), y.to(device, non_blocking=True)
 
+    def batch_random(self) -> np.random.Generator | None:
+        """Random numbers for the training batch at hand, a function of (seed, epoch, batch, process); else None."""
+        trainer = self.trainer
+        if trainer is None or not trainer.training:
+            return None
+        number = trainer.fit_loop.epoch_loop.batch_idx + 1  # Lightning counts the batch after it has moved it
+        return np.random.default_rng([self.seed, trainer.current_epoch, number, trainer.global_rank])
+
     def _loader(self, name: str, shuffle: bool = False) -> BatchLoader:
         trainer = self.trainer
         return BatchLoader(

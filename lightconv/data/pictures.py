@@ -61,11 +61,9 @@ class PictureData(InMemoryData):
 
     def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
         """Augment a batch in training; Lightning calls it when the batch is on its device."""
-        trainer = self.trainer
-        if not self.augments or trainer is None or not trainer.training:
+        random = self.batch_random() if self.augments else None
+        if random is None:
             return batch
-        number = trainer.fit_loop.epoch_loop.batch_idx + 1  # Lightning counts the batch after it has moved it
-        random = np.random.default_rng([self.seed, trainer.current_epoch, number, trainer.global_rank])
         x, y = batch
         return self.augmented((x.repeat(self.repeats, 1, 1, 1), y.repeat(self.repeats)), random)
 

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch.nn import functional as F
 
-from lightconv.data import Augmentation, MNISTData
+from lightconv.data import AddedNoise, Augmentation, InMemoryData, MNIST1DData, MNISTData
+from lightconv.errors import UsageError
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -121,6 +123,10 @@ def test_copies_are_displaced_each_by_itself():
 
 
 def fit(epochs: int = 2, **options: Any) -> Recorder:
+    return recorded(MNISTData(variant="digits", fraction=0.2, batch_size=100, val_split=0.5, **options), epochs)
+
+
+def recorded(data: InMemoryData, epochs: int = 2) -> Recorder:
     model = Recorder()
     trainer = Trainer(
         accelerator="cpu",
@@ -131,7 +137,7 @@ def fit(epochs: int = 2, **options: Any) -> Recorder:
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    trainer.fit(model, MNISTData(variant="digits", fraction=0.2, batch_size=100, val_split=0.5, **options))
+    trainer.fit(model, data)
     return model
 
 
@@ -146,3 +152,47 @@ def test_in_training_only_and_alike_in_each_run():
     shifts = [random([0, epoch, batch, 0]) for epoch in range(2) for batch in range(2)]
     expected = [Augmentation(2)(x, generator) for x, generator in zip(plain.seen["train"], shifts, strict=True)]
     assert all(map(torch.equal, augmented.seen["train"], expected)), "a function of (seed, epoch, batch, process)"
+
+
+def test_added_noise_has_the_amounts_asked_for_and_the_signals_own_smoothness():
+    silence = torch.zeros(4000, 1, 40, dtype=torch.float64)
+    smooth = AddedNoise(0.2)(silence, random())[:, 0]
+    white = AddedNoise(white=0.06)(silence, random())[:, 0]
+    assert smooth.dtype == torch.float64
+    assert torch.allclose(smooth.std(0), torch.tensor(0.2, dtype=torch.float64), rtol=0.06), "at the ends, too"
+    assert torch.allclose(white.std(0), torch.tensor(0.06, dtype=torch.float64), rtol=0.06)
+    near = (smooth[:, 1:] * smooth[:, :-1]).mean() / smooth.square().mean()
+    width = 2 * 40 / 72  # in samples: correlations of a Gaussian filter are a Gaussian of twice the variance
+    assert float(near) == pytest.approx(np.exp(-1 / (4 * width**2)), abs=0.01)
+    assert abs(float((white[:, 1:] * white[:, :-1]).mean())) < 1e-4
+    both = AddedNoise(0.2, 0.06)(silence + 1, random())
+    assert float(both.mean()) == pytest.approx(1, abs=0.01)
+    assert float(both.std()) == pytest.approx(np.hypot(0.2, 0.06), rel=0.02)
+
+
+def test_added_noise_is_off_by_default():
+    signals = torch.zeros(2, 1, 40)
+    assert not AddedNoise()
+    assert AddedNoise()(signals, random()) is signals
+    assert not MNIST1DData().added_noise
+    assert "added_noise" not in MNIST1DData().describe()
+    assert MNIST1DData(added_noise=0.2).describe()["added_noise"] == 0.2
+
+
+@pytest.mark.parametrize("options", [{"added_noise": -0.1}, {"added_white_noise": float("nan")}])
+def test_wrong_amounts_of_noise(options: dict):
+    with pytest.raises(UsageError, match=f"Expected `{next(iter(options))}` to be 0 or more, but got"):
+        MNIST1DData(**options)
+
+
+def test_noise_in_training_only_and_alike_in_each_run(root: Path):
+    def fit_signals(**options: Any) -> Recorder:
+        return recorded(MNIST1DData(str(root), fraction=0.05, batch_size=50, val_split=0.5, **options))
+
+    plain, noisy = fit_signals(), fit_signals(added_noise=0.2, added_white_noise=0.06)
+    assert all(map(torch.equal, plain.seen["val"], noisy.seen["val"]))
+    numbers = [random([0, epoch, batch, 0]) for epoch in range(2) for batch in range(2)]
+    expected = [AddedNoise(0.2, 0.06)(x, generator) for x, generator in zip(plain.seen["train"], numbers, strict=True)]
+    assert len(expected) == 4
+    assert not any(map(torch.equal, plain.seen["train"], expected))
+    assert all(map(torch.equal, noisy.seen["train"], expected)), "a function of (seed, epoch, batch, process)"
