@@ -162,10 +162,14 @@ def dots(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) -> 
 
 
 def scatter(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) -> bytes:
-    """Accuracy on the test set against the number of parameters; the distance to 100 % is logarithmic."""
+    """Accuracy on the test set against the number of parameters; the distance to 100 % is logarithmic.
+
+    A hollow dot is a row that another one equals with as few parameters.
+    """
     figure = _figure(_WIDTH * 0.78, 4.2)
     axes = figure.subplots()
     levels = list(dict.fromkeys(row.level for row in rows))
+    best = (front(rows) if len(levels) == 1 else []) or rows
     colours = _cycled(len(levels)) if len(levels) > 1 else [COLOURS[0]]
     labels: list[tuple[float, float, str]] = []
     for level, colour in zip(levels, colours, strict=True):
@@ -174,17 +178,14 @@ def scatter(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) 
             errors = [_error(accuracy) for accuracy in row.accuracy]
             mean = _error(statistics.fmean(row.accuracy))
             axes.plot([row.parameters] * 2, [min(errors), max(errors)], color=colour, linewidth=1.4, alpha=0.5)
-            axes.plot(row.parameters, mean, "o", color=colour, markersize=6)
+            filling = colour if row in best else "#ffffff"
+            axes.plot(row.parameters, mean, "o", color=colour, markerfacecolor=filling, markersize=6)
             if len(levels) == 1:
                 labels.append((row.parameters, mean, row.name))
         if len(levels) > 1:
             x, y = [row.parameters for row in here], [_error(statistics.fmean(row.accuracy)) for row in here]
             axes.plot(x, y, color=colour, linewidth=0.9, alpha=0.5)
             labels.append((x[-1], y[-1], str(level)))
-    if len(levels) == 1:
-        best = front(rows)
-        x, y = [row.parameters for row in best], [_error(row.mean) for row in best]
-        axes.plot(x, y, color=COLOURS[0], linewidth=0.9, alpha=0.4, drawstyle="steps-post", zorder=1)
     for name, reference in references.items():
         error = _error(reference["accuracy"])
         if "parameters" in reference:

@@ -107,7 +107,7 @@ def _section(part: Part, found: list[Row], results: Results) -> Section:
         "seen": ("After each epoch, against all samples seen until then; points of one colour and thickness: one row, "
                  "means over its seeds.", lambda: pictures.seen(found)),
         "accuracy": ("Accuracy on the test set.", lambda: pictures.dots(found, part.references)),
-        "parameters": ("Accuracy against parameters; strokes: all seeds; steps: the best with so many or fewer."
+        "parameters": ("Accuracy against parameters; strokes: all seeds; hollow: another is as good with as few."
                        if len({row.level for row in found}) == 1
                        else "Accuracy against parameters; strokes: all seeds.",
                        lambda: pictures.scatter(found, part.references)),
