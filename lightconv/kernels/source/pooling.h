@@ -26,6 +26,14 @@ struct PoolGeometry {
         for (int i = 1; i < 3; i++) simple &= kernel[i] == 2 && stride[i] == 2 && dilation[i] == 1;
         return simple;
     }
+
+    // Pairs of neighbours that fill each row, and so follow each other through all planes.
+    bool pairs() const {
+        bool simple = kernel[2] == 2 && stride[2] == 2 && size[2] == 2 * out[2] && planes * out_plane() >= LANES;
+        for (int i = 0; i < 2; i++) simple &= kernel[i] == 1 && stride[i] == 1 && size[i] == out[i];
+        for (int i = 0; i < 3; i++) simple &= pad[i] == 0 && dilation[i] == 1;
+        return simple;
+    }
 };
 
 // Calls work(i) for `count` pieces of about `size` elements, several to a thread at a time.
@@ -214,6 +222,19 @@ void max_pool(const PoolGeometry& g, const float* x, float* y, Number* won) {
             });
         });
         return;
+    }
+    if (g.pairs()) {
+        const index_t count = g.planes * g.out_plane(), blocks = most(1, count / 4096);
+        return share(blocks, g.threads, [&](index_t block) {
+            const index_t first = block * count / blocks;
+            along((block + 1) * count / blocks - first, [&](index_t i) {
+                const index_t at = first + i;
+                const floats a = load(x + 2 * at), b = load(x + 2 * at + LANES), one = even(a, b), other = odd(a, b);
+                const ints better = replaces(other, one);
+                store(y + at, choose(better, other, one));
+                if (won) store(won + at, choose(better, ints{} + 1, ints{}));
+            });
+        });
     }
     const PoolPacking packing(g, scratch<index_t>(LIST, g.kernel[1] + g.kernel[2]));
     // the number with which the scan of each window begins; that of z is added

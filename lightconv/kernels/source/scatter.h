@@ -58,14 +58,15 @@ struct Padded {
           width(most(g.stride[2] * (g.out[2] - 1) + g.dilation[2] * (g.kernel[2] - 1) + 1, g.pad[2] + g.size[2])) {}
 };
 
-// Whether scattering is the faster way, as measured: few lanes are empty beside the windows that lie outside.
+// Whether scattering is the faster way, as measured: few lanes are empty beside the windows that lie outside. With a
+// stride, gathering stores one element at a time.
 bool scatter_pays(const ConvGeometry& g) {
     const Padded padded(g);
     const index_t lanes = ceil_divide(g.inputs, LANES) * LANES, outside = g.size[1] * g.size[2];
     const index_t inside = g.out[1] * g.out[2] * g.stride[1] * g.stride[2];
     return g.size[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0 && g.y_stride[3] == g.out[2] && g.y_stride[4] == 1 &&
            g.x_stride[4] == 1 && padded.height * padded.width * lanes <= PACKED_FLOATS &&
-           g.inputs * outside * 10 > 11 * lanes * inside;
+           g.inputs * outside * (g.stride[2] > 1 ? 24 : 10) > 11 * lanes * inside;
 }
 
 void conv_scatter(const ConvGeometry& g, const float* y, const float* w, const float* bias, float* x) {
