@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 import lightconv
-from lightconv.kernels.library import ENVIRONMENT, VARIANTS, Library, functions
+from lightconv.kernels.library import ENVIRONMENT, VARIANTS, Function, Library, functions
 
 
 def _found() -> list[str]:
@@ -37,9 +37,9 @@ def ran(variant: str) -> Iterator[list[str]]:
     table = dict(functions())
     for name, function in table.items():
 
-        def call(*args: object, name: str = name, function: object = function) -> None:
+        def call(*args: object, name: str = name, function: Function = function) -> object:
             names.append(name)
-            function(*args)
+            return function(*args)
 
         functions()[name] = call
     yield names

@@ -17,6 +17,7 @@ struct ConvGeometry {
     index_t threads;
 
     index_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+    index_t w_count() const { return groups * outputs * inputs * taps(); }
     index_t x_count() const { return batch * groups * inputs * size[0] * size[1] * size[2]; }
     index_t y_count() const { return batch * groups * outputs * out[0] * out[1] * out[2]; }
 };

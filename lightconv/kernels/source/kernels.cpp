@@ -50,11 +50,14 @@ EXPORT(conv_transpose)(const ConvGeometry* g, const float* y, const float* w, co
         conv_transposed(*g, y, w, bias, x);
 }
 
-EXPORT(conv_weight)(const ConvGeometry* g, const float* x, const float* y, float* w) {
+// Returns whether all of it is finite: elements between the windows are multiplied by zero, which is right for numbers
+// alone.
+EXPORT_INT(conv_weight)(const ConvGeometry* g, const float* x, const float* y, float* w) {
     if (winograd_knows(*g) && winograd_weight_pays(*g))
         winograd_weight(*g, x, y, w);
     else
         conv_weight(*g, x, y, w);
+    return all_finite(w, g->w_count());
 }
 
 // `y` and `places` are the block's results; `g`, the gradient, lies as they do, in row order.

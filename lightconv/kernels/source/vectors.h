@@ -102,6 +102,19 @@ INLINE floats interleave_low(floats a, floats b) { return SHUFFLE(a, b, ints, 0,
 INLINE floats interleave_high(floats a, floats b) { return SHUFFLE(a, b, ints, 4, 12, 5, 13, 6, 14, 7, 15); }
 #endif
 
+// Whether all elements are numbers: the difference of anything else with itself is NaN.
+static bool all_finite(const float* values, int64_t count) {
+    floats wrong = {};
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) wrong += load(values + i) - load(values + i);
+    float lanes[LANES];
+    store(lanes, wrong);
+    for (; i < count; i++) lanes[0] += values[i] - values[i];
+    for (float lane : lanes)
+        if (lane != 0) return false;
+    return true;
+}
+
 INLINE index_t least(index_t a, index_t b) { return a < b ? a : b; }
 INLINE index_t most(index_t a, index_t b) { return a > b ? a : b; }
 INLINE index_t ceil_divide(index_t a, index_t b) { return (a + b - 1) / b; }
