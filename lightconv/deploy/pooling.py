@@ -9,7 +9,7 @@ import numpy as np
 
 from lightconv.deploy.files import ExportError
 from lightconv.deploy.translation import constant, multiply, spatial, translates, vector
-from lightconv.functional.adaptive_pooling import bins
+from lightconv.functional.bins import bins
 
 
 @translates

@@ -7,10 +7,8 @@ from typing import Any
 
 import torch.nn.functional
 
-from lightconv.functional.adaptive_pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
+from lightconv.functional.adaptive_avg_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from lightconv.functional.adaptive_max_pooling import (
     adaptive_max_pool1d,
     adaptive_max_pool1d_with_indices,
     adaptive_max_pool2d,
@@ -37,9 +35,10 @@ from lightconv.functional.max_pooling import (
     max_pool3d_with_indices,
 )
 from lightconv.functional.pooling import subsample
-from lightconv.functional.resampling import duplicate, interpolate, upsample_bilinear_zeros
+from lightconv.functional.resampling import interpolate
 from lightconv.functional.unfolding import fold, unfold
 from lightconv.functional.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
+from lightconv.functional.upsampling import duplicate, upsample_bilinear_zeros
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -17,6 +17,7 @@ from lightconv.functional.geometry import (
     batched,
     check_dtype,
     check_not_empty,
+    new_empty,
     numel,
     plane_format,
     pool_output_size,
@@ -71,7 +72,7 @@ def _avg_shape(
     divisor_override: int | None,
 ) -> Tensor:
     out = pool_output_size(tuple(x.shape[2:]), kernel, stride, pads, (1,) * len(kernel), ceil_mode)
-    return x.new_empty((*x.shape[:2], *out)).contiguous(memory_format=plane_format(x))
+    return new_empty(x, (*x.shape[:2], *out), plane_format(x))
 
 
 def _avg_definition(
@@ -93,17 +94,17 @@ def _avg_definition(
         total = total.narrow(2 + axis, 0, kernel[axis])
     if alone:
         total = total.sum([2 + axis for axis in alone], keepdim=True)
-    for axis in reversed(range(axes)):
+    for axis in range(axes):
         if axis in alone:
             continue
-        here = (*total.shape[2 : 2 + axis], *out[axis:])
+        here = (*out[: axis + 1], *total.shape[3 + axis :])
         step = only(stride, axis, 1)
         line = [at_tap(total, only((tap,) * axes, axis, 0), here, step, ones) for tap in range(kernel[axis])]
-        total = line[0]
-        for piece in line[1:]:
-            total = total + piece
+        total = line[0] + line[1] if len(line) > 1 else line[0]
+        for piece in line[2:]:
+            total += piece
     divisor = _divisor(size, out, kernel, stride, pads, count_include_pad, divisor_override, total)
-    if not x.is_floating_point():
+    if not (x.is_floating_point() or x.is_complex()):
         return torch.div(total, divisor, rounding_mode="trunc")
     return (total / divisor).to(x.dtype)
 
@@ -119,7 +120,7 @@ def _avg_run(
 ) -> Tensor:
     rest = (kernel, stride, pads, ceil_mode, count_include_pad, divisor_override)
     y = _avg_shape(x, *rest)
-    for part in planes(tuple(x.shape), 2 * numel(x.shape[2:]) * accumulation_dtype(x.dtype).itemsize):
+    for part in planes(x, 2 * numel(x.shape[2:]) * accumulation_dtype(x.dtype).itemsize):
         y[part] = _avg_definition(x[part], *rest)
     return y
 
@@ -158,7 +159,7 @@ def _avg_spread_shape(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Tensor:
-    return g.new_empty((*g.shape[:2], *size)).contiguous(memory_format=plane_format(g))
+    return new_empty(g, (*g.shape[:2], *size), plane_format(g))
 
 
 def _avg_spread_definition(
@@ -205,7 +206,7 @@ def _avg_spread_run(
 ) -> Tensor:
     rest = (size, kernel, stride, pads, ceil_mode, count_include_pad, divisor_override)
     y = _avg_spread_shape(g, *rest)
-    for part in planes(tuple(g.shape), 2 * numel(size) * accumulation_dtype(g.dtype).itemsize):
+    for part in planes(g, 2 * numel(size) * accumulation_dtype(g.dtype).itemsize):
         y[part] = _avg_spread_definition(g[part], *rest)
     return y
 

@@ -245,4 +245,4 @@ def may_multiply(x: Tensor) -> bool:
 
 def transpose(bands: Sequence[Band | None]) -> list[Band | None]:
     """The adjoint of each axis; None is an axis that stays as it is."""
-    return [band and band.transposed for band in bands]
+    return [None if band is None else band.transposed for band in bands]

@@ -14,18 +14,20 @@ from lightconv.functional.conv import (
     conv_weight,
     output_padding_for,
 )
-from lightconv.functional.dispatch import Operation, compiled, only_result_wanted, workspace_bytes
+from lightconv.functional.dispatch import Operation, compiled, only_result_wanted, piece_bytes
 from lightconv.functional.geometry import (
     FLOATING,
     Sizes,
     check_dtype,
     conv_output_size,
     memory_format,
+    new_empty,
     numel,
     tiles,
     to_sizes,
 )
-from lightconv.functional.max_pooling import max_pool_collect, max_pool_spread, max_pool_winners
+from lightconv.functional.max_pooling import max_pool_winners
+from lightconv.functional.winners import max_pool_collect, max_pool_spread
 
 __all__ = ["conv_max_pool_relu"]
 
@@ -58,7 +60,7 @@ def _shape(
 ) -> tuple[Tensor, Tensor]:
     size = conv_output_size(tuple(x.shape[2:]), tuple(w.shape[2:]), stride, pads, dilation)
     out = (n // p for n, p in zip(size, pool, strict=True))
-    y = x.new_empty((x.shape[0], w.shape[0], *out)).contiguous(memory_format=memory_format(x, w))
+    y = new_empty(x, (x.shape[0], w.shape[0], *out), memory_format(x, w))
     return y, torch.empty_like(y, dtype=torch.int8 if numel(pool) <= 128 else torch.int32)
 
 
@@ -74,7 +76,7 @@ def _run(
 ) -> tuple[Tensor, Tensor]:
     y, won = _shape(x, w, b, stride, pads, dilation, groups, pool)
     per_sample = numel(y.shape[1:]) * numel(pool) * x.element_size()
-    for samples, _ in tiles(x.shape[0], 1, per_sample, workspace_bytes()):
+    for samples, _ in tiles(x.shape[0], 1, per_sample, piece_bytes(x)):
         y[samples], won[samples] = _definition(x[samples], w, b, stride, pads, dilation, groups, pool)
     return y, won
 
@@ -149,8 +151,7 @@ def _input_shape(
     groups: int,
     pool: Sizes,
 ) -> Tensor:
-    x = g.new_empty((g.shape[0], w.shape[1] * groups, *size))
-    return x.contiguous(memory_format=memory_format(g, w))
+    return new_empty(g, (g.shape[0], w.shape[1] * groups, *size), memory_format(g, w))
 
 
 def _weight_definition(

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from lightconv.functional.dispatch import Operation, accumulation_dtype, cast_for_autocast
+from lightconv.functional.dispatch import Operation, accumulation_dtype, cast_for_autocast, piece_bytes
 from lightconv.functional.geometry import (
     FLOATING,
     Sizes,
@@ -33,6 +33,7 @@ from lightconv.functional.geometry import (
     conv_pads,
     conv_transpose_output_size,
     memory_format,
+    new_empty,
     numel,
     show,
     to_groups,
@@ -167,7 +168,7 @@ def _conv_shape(
     x: Tensor, w: Tensor, b: Tensor | None, stride: Sizes, pads: Sizes, dilation: Sizes, groups: int
 ) -> Tensor:
     out = conv_output_size(tuple(x.shape[2:]), tuple(w.shape[2:]), stride, pads, dilation)
-    return x.new_empty((x.shape[0], w.shape[0], *out)).contiguous(memory_format=memory_format(x, w))
+    return new_empty(x, (x.shape[0], w.shape[0], *out), memory_format(x, w))
 
 
 def _conv_run(
@@ -177,7 +178,7 @@ def _conv_run(
     kernel = tuple(w.shape[2:])
     size = padded_size(tuple(x.shape[2:]), pads)
     cost = x.shape[1] * numel(kernel) * x.element_size()
-    for samples, rows, read in pieces(tuple(y.shape), size, kernel, stride, dilation, cost):
+    for samples, rows, read in pieces(tuple(y.shape), size, kernel, stride, dilation, cost, piece_bytes(x)):
         piece = zero_pad(x[samples], pads)[:, :, read]
         y[samples, :, rows] = _convolve(piece, w, stride, dilation, groups)
     return y if b is None else y.add_(_channel_vector(b, len(stride)))
@@ -223,7 +224,7 @@ def _transpose_shape(
     kernel = tuple(w.shape[2:])
     out = conv_transpose_output_size(tuple(x.shape[2:]), kernel, stride, pads, dilation, output_padding)
     layout = memory_format(x, w)
-    return x.new_empty((x.shape[0], w.shape[1] * groups, *out)).contiguous(memory_format=layout)
+    return new_empty(x, (x.shape[0], w.shape[1] * groups, *out), layout)
 
 
 def _transpose_run(
@@ -243,7 +244,7 @@ def _transpose_run(
     crop = tuple(-p for p in pads)
     cost = y.shape[1] * numel(kernel) * x.element_size()
     total = y
-    for samples, rows, read in pieces(tuple(x.shape), size, kernel, stride, dilation, cost):
+    for samples, rows, read in pieces(tuple(x.shape), size, kernel, stride, dilation, cost, piece_bytes(x)):
         if rows.start == 0:  # overlapping rows of one sample add up before they are rounded to y's dtype
             count = samples.stop - samples.start
             total = x.new_zeros((count, y.shape[1], *size), dtype=accumulation_dtype(x.dtype))
@@ -304,7 +305,7 @@ def _weight_run(
     total = x.new_zeros(shape, dtype=accumulation_dtype(x.dtype))
     size = padded_size(tuple(x.shape[2:]), pads)
     cost = x.shape[1] * numel(kernel) * x.element_size()
-    for samples, rows, read in pieces(tuple(g.shape), size, kernel, stride, dilation, cost):
+    for samples, rows, read in pieces(tuple(g.shape), size, kernel, stride, dilation, cost, piece_bytes(x)):
         piece = zero_pad(x[samples], pads)[:, :, read]
         part = g[samples, :, rows]
         total += _correlate(_used(piece, part, kernel, stride, dilation), part, kernel, stride, dilation, groups)

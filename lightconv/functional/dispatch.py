@@ -117,6 +117,15 @@ def workspace_bytes() -> int:
     return max(1, int(_workspace * 2**20))
 
 
+# on a CPU, pieces that stay in a core's cache run up to twice as fast as those that fill the workspace
+_CACHED = 2**22
+
+
+def piece_bytes(x: Tensor) -> int:
+    """Bytes of intermediate results to work on at once: within the workspace, on a CPU within its cache as well."""
+    return min(workspace_bytes(), _CACHED) if x.device.type == "cpu" else workspace_bytes()
+
+
 _HALVES = (torch.float16, torch.bfloat16)
 
 

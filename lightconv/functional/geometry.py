@@ -205,6 +205,13 @@ def plane_format(tensor: Tensor) -> torch.memory_format:
     return memory_format(tensor) if tensor.dim() == 4 else torch.contiguous_format
 
 
+def new_empty(x: Tensor, shape: Sizes, layout: torch.memory_format) -> Tensor:
+    """A tensor of this shape and layout, of the type and on the device of `x`, with nothing in it yet."""
+    if layout == torch.contiguous_format:
+        return x.new_empty(shape)
+    return x.new_empty((shape[0], *shape[2:], shape[1])).movedim(-1, 1)
+
+
 def tiles(batch: int, rows: int, bytes_per_row: int, limit: int) -> Iterator[tuple[slice, slice]]:
     """Slices of the batch and of the rows that cover both, each within `limit` bytes where one row is.
 

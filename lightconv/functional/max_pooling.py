@@ -1,9 +1,9 @@
 """Max-pooling in any number of dimensions: the largest element of every window.
 
-A maximum passes its gradient to the one element that won. All that its derivatives need, to any order, is
-therefore the number of the winning tap of each window, one byte for kernels of up to 128 elements: the gradient
-is spread over the winners' places (`max_pool_spread`), and the gradient of that is collected from there
-(`max_pool_collect`).
+    y[n, c, o] = max over t of  x[n, c, s * o + d * t]
+
+`lightconv.functional.maxima` finds the maximum of every window and which element it is,
+`lightconv.functional.winners` takes gradients there.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from lightconv.functional.dispatch import Operation, accumulation_dtype, float32_for_autocast, is_exporting
+from lightconv.functional.dispatch import Operation, float32_for_autocast, is_exporting
 from lightconv.functional.geometry import (
     FLOATING,
     Sizes,
@@ -20,14 +20,15 @@ from lightconv.functional.geometry import (
     check_dtype,
     check_not_empty,
     memory_format,
+    new_empty,
     numel,
     pool_output_size,
-    window_span,
 )
 from lightconv.functional.maxima import Reader, largest, number_dtype, winners, winners_fast
-from lightconv.functional.planes import pick, place, planes
-from lightconv.functional.pooling import along, at_tap, crop, fitted_pads, pool_geometry
-from lightconv.functional.windows import overlap_add, padded_size, tap_reach, taps, zero_pad, zeros_like_layout
+from lightconv.functional.planes import planes
+from lightconv.functional.pooling import along, fitted_pads, pool_geometry
+from lightconv.functional.windows import zero_pad
+from lightconv.functional.winners import max_pool_spread, winner_places
 
 __all__ = [
     "max_pool1d",
@@ -77,7 +78,7 @@ def _max_size(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Si
 
 def _max_shape(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor:
     out = _max_size(x, kernel, stride, pads, dilation, ceil_mode)
-    return x.new_empty((*x.shape[:2], *out)).contiguous(memory_format=memory_format(x))
+    return new_empty(x, (*x.shape[:2], *out), memory_format(x))
 
 
 def _winners_shape(
@@ -111,7 +112,7 @@ def _indices_definition(
     x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
 ) -> tuple[Tensor, Tensor]:
     y, won = _winners_definition(x, kernel, stride, pads, dilation, ceil_mode)
-    return y, _indices(won, tuple(x.shape[2:]), kernel, stride, pads, dilation)
+    return y, winner_places(won, tuple(x.shape[2:]), kernel, stride, pads, dilation)
 
 
 def _max_run(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor:
@@ -119,7 +120,7 @@ def _max_run(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Siz
     out = tuple(y.shape[2:])
     pads = fitted_pads(tuple(x.shape[2:]), out, kernel, stride, pads, dilation)
     readers = _readers(x, out, kernel, stride, pads, dilation)
-    for part in planes(tuple(x.shape), 2 * numel(x.shape[2:]) * x.element_size()):
+    for part in planes(x, 2 * numel(x.shape[2:]) * x.element_size()):
         y[part] = largest(zero_pad(x[part], pads, _lowest(x.dtype)), readers)
     return y
 
@@ -131,7 +132,7 @@ def _winners_run(
     out = tuple(y.shape[2:])
     pads = fitted_pads(tuple(x.shape[2:]), out, kernel, stride, pads, dilation)
     readers = _readers(x, out, kernel, stride, pads, dilation)
-    for part in planes(tuple(x.shape), 3 * numel(x.shape[2:]) * x.element_size()):
+    for part in planes(x, 3 * numel(x.shape[2:]) * x.element_size()):
         y[part], won[part] = winners_fast(zero_pad(x[part], pads, _lowest(x.dtype)), readers, won.dtype)
     return y, won
 
@@ -140,22 +141,7 @@ def _indices_run(
     x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
 ) -> tuple[Tensor, Tensor]:
     y, won = _winners_run(x, kernel, stride, pads, dilation, ceil_mode)
-    return y, _indices(won, tuple(x.shape[2:]), kernel, stride, pads, dilation)
-
-
-def _indices(won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Tensor:
-    """The index into a plane of `size`, in row order, of each winner."""
-    axes = len(kernel)
-    start: Tensor | int = 0
-    offset: Tensor | int = 0
-    for axis in range(axes):
-        step = numel(size[axis + 1 :])
-        corner = torch.arange(won.shape[2 + axis], device=won.device) * stride[axis] - pads[axis]
-        start = start + along(axis, axes, corner * step)
-        inner = torch.arange(kernel[axis], device=won.device) * dilation[axis]
-        offset = offset + along(axis, axes, inner * step)
-    assert isinstance(offset, Tensor)
-    return offset.flatten()[won.to(torch.int32)] + start
+    return y, winner_places(won, tuple(x.shape[2:]), kernel, stride, pads, dilation)
 
 
 def _max_aten(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor:
@@ -183,124 +169,7 @@ def _winners_aten(
     return y, won.to(number_dtype(numel(kernel)))
 
 
-# --- the gradient, and the gradient's gradient ------------------------------------------------------------------
-
-
-def _spread_shape(
-    g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
-) -> Tensor:
-    return g.new_empty((*g.shape[:2], *size)).contiguous(memory_format=memory_format(g))
-
-
-def _spread_definition(
-    g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
-) -> Tensor:
-    lead, out = tuple(g.shape[:2]), tuple(g.shape[2:])
-    exact = g.to(accumulation_dtype(g.dtype))
-    pads = fitted_pads(size, out, kernel, stride, pads, dilation)
-    total = overlap_add(
-        lambda tap: torch.where(won == tap, exact, 0),
-        lead,
-        out,
-        padded_size(size, pads),
-        kernel,
-        stride,
-        dilation,
-    )
-    return crop(total, pads).to(g.dtype)
-
-
-_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-# from so many taps on, adding at indices is faster than going through the taps; later with the channels last, where
-# planes have to be gathered first
-_MANY_TAPS, _MANY_TAPS_LAST = 9, 36
-
-
-def _spread_run(
-    g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
-) -> Tensor:
-    disjoint = all(s >= e for s, e in zip(stride, window_span(kernel, dilation), strict=True))
-    exact = g.dtype if disjoint else accumulation_dtype(g.dtype)
-    y = _spread_shape(g, won, size, kernel, stride, pads, dilation)
-    many = _MANY_TAPS if y.is_contiguous() else _MANY_TAPS_LAST
-    by_index = numel(kernel) >= many and g.device.type == "cpu"
-    if not by_index and exact == g.dtype:
-        y.zero_()
-    for part in planes(tuple(g.shape), 2 * numel(size) * exact.itemsize):
-        if by_index:
-            y[part] = _place_winners(g[part], won[part], size, kernel, stride, pads, dilation)
-            continue
-        piece = g[part].to(exact)
-        total = y[part] if exact == g.dtype else zeros_like_layout(piece, (*piece.shape[:2], *size))
-        _add_winners(total, piece, won[part], kernel, stride, pads, dilation, disjoint)
-        if exact != g.dtype:
-            y[part] = total
-    return y
-
-
-def _place_winners(
-    g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
-) -> Tensor:
-    fitted = fitted_pads(size, tuple(g.shape[2:]), kernel, stride, pads, dilation)
-    whole = padded_size(size, fitted)
-    indices = _indices(won, whole, kernel, stride, (0,) * len(fitted), dilation)
-    return crop(place(g, indices, whole), fitted)
-
-
-def _add_winners(
-    total: Tensor,
-    g: Tensor,
-    won: Tensor,
-    kernel: Sizes,
-    stride: Sizes,
-    pads: Sizes,
-    dilation: Sizes,
-    disjoint: bool,
-) -> None:
-    """Add each element of `g` to `total` where its window's winner is.
-
-    Elements that did not win are masked out bit by bit, which on a CPU is many times faster than torch.where.
-    """
-    bits = _BITS[g.element_size()]
-    sign = 8 * won.element_size() - 1
-    out, size, low = tuple(g.shape[2:]), tuple(total.shape[2:]), pads[: len(kernel)]
-    for number, tap in enumerate(taps(kernel)):
-        windows, elements = tap_reach(tap, out, size, stride, low, dilation)
-        mask = won[windows] ^ number
-        mask -= 1
-        mask >>= sign
-        mask = mask.to(bits)
-        if disjoint:
-            torch.bitwise_and(mask, g[windows].view(bits), out=total[elements].view(bits))
-        else:
-            mask &= g[windows].view(bits)
-            total[elements] += mask.view(total.dtype)
-
-
-def _collect_shape(h: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Tensor:
-    return torch.empty_like(won, dtype=h.dtype)
-
-
-def _collect_definition(h: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Tensor:
-    out = tuple(won.shape[2:])
-    h = zero_pad(h, fitted_pads(tuple(h.shape[2:]), out, kernel, stride, pads, dilation))
-    y: Tensor | None = None
-    for number, tap in enumerate(taps(kernel)):
-        value = at_tap(h, tap, out, stride, dilation)
-        y = value if y is None else torch.where(won == number, value, y)
-    assert y is not None
-    return y
-
-
-def _collect_run(h: Tensor, won: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes) -> Tensor:
-    size, out = tuple(h.shape[2:]), tuple(won.shape[2:])
-    y = _collect_shape(h, won, kernel, stride, pads, dilation)
-    pads = fitted_pads(size, out, kernel, stride, pads, dilation)
-    whole = padded_size(size, pads)
-    for part in planes(tuple(won.shape), 3 * numel(whole) * h.element_size()):
-        indices = _indices(won[part], whole, kernel, stride, (0,) * len(pads), dilation)
-        y[part] = pick(zero_pad(h[part], pads), indices)
-    return y
+# --- as operations ---------------------------------------------------------------------------------------------
 
 
 def _save_winners(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -331,27 +200,6 @@ def _max_gradient(ctx: Any, g: Tensor | None, _: Any = None) -> tuple[Any, ...]:
         return None, None, None, None, None, None
     _, won = max_pool_winners(x.detach(), *ctx.geometry)
     return max_pool_spread(g, won, tuple(x.shape[2:]), *ctx.geometry[:-1]), None, None, None, None, None
-
-
-def _save_spread(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    _, won, _, *ctx.geometry = inputs
-    ctx.save_for_backward(won)
-
-
-def _spread_gradient(ctx: Any, h: Tensor) -> tuple[Any, ...]:
-    (won,) = ctx.saved_tensors
-    return max_pool_collect(h, won, *ctx.geometry), None, None, None, None, None, None
-
-
-def _save_collect(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    h, won, *ctx.geometry = inputs
-    ctx.save_for_backward(won)
-    ctx.size = tuple(h.shape[2:])
-
-
-def _collect_gradient(ctx: Any, g: Tensor) -> tuple[Any, ...]:
-    (won,) = ctx.saved_tensors
-    return max_pool_spread(g, won, ctx.size, *ctx.geometry), None, None, None, None, None
 
 
 _WINDOWS = "SymInt[] kernel, SymInt[] stride, SymInt[] pads, SymInt[] dilation"
@@ -392,32 +240,19 @@ max_pool_winners: Operation = Operation(
 )
 """The maxima and the number of each window's winning tap, which is all that is saved for the gradient."""
 
-max_pool_spread: Operation = Operation(
-    "max_pool_spread",
-    f"(Tensor grad, Tensor winners, SymInt[] size, {_WINDOWS}) -> Tensor",
-    definition=_spread_definition,
-    shape=_spread_shape,
-    run=_spread_run,
-    save=_save_spread,
-    gradient=_spread_gradient,
-)
-"""The gradient of max-pooling: every element of `grad` added to the place of its window's winner."""
-
-max_pool_collect: Operation = Operation(
-    "max_pool_collect",
-    f"(Tensor input, Tensor winners, {_WINDOWS}) -> Tensor",
-    definition=_collect_definition,
-    shape=_collect_shape,
-    run=_collect_run,
-    save=_save_collect,
-    gradient=_collect_gradient,
-)
-"""The adjoint of that: the input at the places of the windows' winners."""
-
-
 # --- the public functions ---------------------------------------------------------------------------------------
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def maxima_of(x: Tensor, windows: tuple[Any, ...], with_indices: bool) -> tuple[Tensor, Tensor | None]:
+    """The maxima, and their indices if wanted, by that operation which saves the least for the backward pass."""
+    if is_exporting():
+        return max_pool_with_indices(x, *windows) if with_indices else (max_pool(x, *windows), None)
+    if with_indices or (x.requires_grad and torch.is_grad_enabled()):
+        y, won = max_pool_winners(x, *windows)
+        return y, winner_places(won, tuple(x.shape[2:]), *windows[:-1]) if with_indices else None
+    return max_pool(x, *windows), None
 
 
 def _max_pool_nd(
@@ -452,13 +287,7 @@ def _max_pool_nd(
     check_dtype(x, name, FLOATING if axes == 1 and not with_indices else FLOATING + _INTEGERS)
     check_not_empty(x, name)
     windows = pool_geometry(name, x, kernel_size, stride, padding, dilation, ceil_mode)
-    if is_exporting():
-        y, indices = max_pool_with_indices(x, *windows) if with_indices else (max_pool(x, *windows), None)
-    elif with_indices or (x.requires_grad and torch.is_grad_enabled()):
-        y, won = max_pool_winners(x, *windows)
-        indices = _indices(won, tuple(x.shape[2:]), *windows[:-1]) if with_indices else None
-    else:
-        y, indices = max_pool(x, *windows), None
+    y, indices = maxima_of(x, windows, with_indices)
     if not is_batched:
         y, indices = y.squeeze(0), None if indices is None else indices.squeeze(0)
     return y if indices is None else (y, indices)

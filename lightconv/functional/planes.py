@@ -9,13 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightconv.functional.dispatch import Operation, accumulation_dtype, workspace_bytes
-from lightconv.functional.geometry import Sizes, numel, tiles
+from lightconv.functional.dispatch import Operation, accumulation_dtype, piece_bytes, transforming, workspace_bytes
+from lightconv.functional.geometry import Sizes, memory_format, new_empty, numel, tiles
 
 
-def planes(shape: Sizes, bytes_per_plane: int) -> Iterator[tuple[slice, slice]]:
-    """Slices of the batch and of the channels of (N, C, ...) that cover it, each within the workspace."""
-    yield from tiles(shape[0], shape[1], bytes_per_plane, workspace_bytes())
+def channels_last(x: Tensor) -> bool:
+    """Whether the channels of (N, C, *size) lie side by side, so that it is better read with them as the last axis."""
+    return not transforming() and memory_format(x) != torch.contiguous_format
+
+
+def planes(x: Tensor, bytes_per_plane: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of the batch and of the channels that cover (N, C, ...) in pieces that a core's cache holds.
+
+    Channels that lie side by side stay together where the workspace allows it.
+    """
+    limit = piece_bytes(x)
+    if channels_last(x):
+        limit = max(limit, min(workspace_bytes(), x.shape[1] * bytes_per_plane))
+    yield from tiles(x.shape[0], x.shape[1], bytes_per_plane, limit)
 
 
 def rows(x: Tensor) -> Tensor:
@@ -50,19 +61,25 @@ def _place_definition(g: Tensor, indices: Tensor, size: Sizes) -> Tensor:
 
 
 def _place_shape(g: Tensor, indices: Tensor, size: Sizes) -> Tensor:
-    return g.new_empty((*g.shape[:2], *size))
+    return new_empty(g, (*g.shape[:2], *size), memory_format(g))
 
 
 def _place_run(g: Tensor, indices: Tensor, size: Sizes) -> Tensor:
+    lead, count, exact = tuple(g.shape[:2]), numel(size), accumulation_dtype(g.dtype)
     if g.device.type == "cpu":
-        return _place_definition(g, indices, size)
+        if not channels_last(g):
+            return _place_definition(g, indices, size)
+        # all planes of a sample as they lie, in one row
+        batch, channels = lead
+        total = g.new_zeros((batch, count * channels), dtype=exact)
+        at = (indices.movedim(1, -1) * channels).add_(torch.arange(channels))
+        total.scatter_add_(1, at.reshape(batch, -1), g.movedim(1, -1).reshape(batch, -1).to(exact))
+        return total.reshape(batch, *size, channels).movedim(-1, 1).to(g.dtype)
     # scatter_add of other devices adds in any order; this sorts first
-    lead, count = tuple(g.shape[:2]), numel(size)
     first = torch.arange(numel(lead), device=g.device).mul_(count).reshape(*lead, 1)
-    exact = accumulation_dtype(g.dtype)
     total = g.new_zeros(numel(lead) * count, dtype=exact)
     total.index_put_(((rows(indices) + first).flatten(),), g.flatten().to(exact), accumulate=True)
-    return total.reshape(*lead, *size).to(g.dtype)
+    return total.reshape(*lead, *size).to(g.dtype).contiguous(memory_format=memory_format(g))
 
 
 def _save_place(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

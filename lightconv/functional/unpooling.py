@@ -20,6 +20,7 @@ from lightconv.functional.geometry import (
     batched,
     check_dtype,
     check_not_empty,
+    new_empty,
     numel,
     plane_format,
     show,
@@ -41,7 +42,7 @@ def _definition(x: Tensor, indices: Tensor, size: Sizes) -> Tensor:
 
 
 def _shape(x: Tensor, indices: Tensor, size: Sizes) -> Tensor:
-    return x.new_empty((*x.shape[:2], *size)).contiguous(memory_format=plane_format(x))
+    return new_empty(x, (*x.shape[:2], *size), plane_format(x))
 
 
 def _run(x: Tensor, indices: Tensor, size: Sizes) -> Tensor:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightconv.functional.dispatch import transforming, workspace_bytes
-from lightconv.functional.geometry import Sizes, memory_format, numel, tiles, window_span
+from lightconv.functional.dispatch import transforming
+from lightconv.functional.geometry import Sizes, memory_format, new_empty, numel, tiles, window_span
 
 
 def zero_pad(x: Tensor, pads: Sizes, value: float = 0) -> Tensor:
@@ -58,27 +58,10 @@ def tap_slices(tap: Sizes, out: Sizes, stride: Sizes, dilation: Sizes) -> tuple[
     return (..., *(slice(d * t, d * t + s * (n - 1) + 1, s) if n else slice(0, 0) for t, n, s, d in places))
 
 
-def tap_reach(
-    tap: Sizes, out: Sizes, size: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
-) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Which of the windows `out` read the input, of `size`, not its padding, with `tap`; and what they read.
-
-    Returns an index of (..., *out) and one of (..., *size).
-    """
-    windows: list[Any] = [...]
-    elements: list[Any] = [...]
-    for t, m, n, s, p, d in zip(tap, out, size, stride, low, dilation, strict=True):
-        start = d * t - p
-        first, last = max(0, -(start // s)), min(m, (n - 1 - start) // s + 1)
-        windows.append(slice(first, max(first, last)))
-        elements.append(slice(start + s * first, start + s * (last - 1) + 1, s) if first < last else slice(0, 0))
-    return tuple(windows), tuple(elements)
-
-
 def zeros_like_layout(x: Tensor, shape: Sizes) -> Tensor:
     """Zeros of another shape, channels last if `x` is."""
     layout = memory_format(x) if x.dim() == len(shape) else torch.contiguous_format
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout).zero_()
+    return new_empty(x, shape, layout).zero_()
 
 
 def overlap_add(
@@ -127,16 +110,16 @@ def _place(piece: Tensor, tap: Sizes, out: Sizes, size: Sizes, stride: Sizes, di
 
 
 def pieces(
-    out_shape: Sizes, size: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes, bytes_per_output: int
+    out_shape: Sizes, size: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes, bytes_per_output: int, limit: int
 ) -> Iterator[tuple[slice, slice, slice]]:
-    """Cut work on (N, C, *out) so that each piece fits the workspace at `bytes_per_output` for N * out.
+    """Cut work on (N, C, *out) so that each piece is within `limit` at `bytes_per_output` for N * out.
 
     Yields slices of the batch, of the first spatial axis of the output, and of the first spatial axis of the
     padded input, of size `size`, that these rows read.
     """
     bytes_per_row = bytes_per_output * numel(out_shape[3:])
     span = window_span(kernel, dilation)[0]
-    for samples, rows in tiles(out_shape[0], out_shape[2], bytes_per_row, workspace_bytes()):
+    for samples, rows in tiles(out_shape[0], out_shape[2], bytes_per_row, limit):
         whole = rows.start == 0 and rows.stop == out_shape[2]
         read = slice(0, size[0]) if whole else slice(rows.start * stride[0], (rows.stop - 1) * stride[0] + span)
         yield samples, rows, read

@@ -7,8 +7,9 @@ import torch.nn.functional as T
 
 import lightconv
 import lightconv.functional as F
-from lightconv.functional.adaptive_pooling import adaptive_avg_pool_spread, bins
+from lightconv.functional.adaptive_avg_pooling import adaptive_avg_pool_spread
 from lightconv.functional.avg_pooling import avg_pool, avg_pool_spread
+from lightconv.functional.bins import bins
 
 INF = float("inf")
 
