@@ -66,8 +66,12 @@ def _avg_case(
     include: bool,
     divisor: int | None,
     threads: int,
+    last: bool,
 ) -> tuple[_How, Sizes] | None:
-    """For the means of a tensor of `shape`, or, given the `size` of its planes, for their gradients of `shape`."""
+    """For the means of a tensor of `shape`, or, given the `size` of its planes, for their gradients of `shape`.
+
+    With the channels `last` there are matrices only.
+    """
     axes = len(kernel)
     ones = (1,) * axes
     out = pool_output_size(shape[2:], kernel, stride, pads, ones, ceil_mode) if size is None else shape[2:]
@@ -76,9 +80,9 @@ def _avg_case(
         return None
     whole = (*shape[:2], *(out if size is None else planes))
     halves = kernel == stride == (2, 2) and not any(pads) and all(2 * m <= n for n, m in zip(planes, out, strict=True))
-    if size is None and halves and math.prod(whole) >= _LANES:
+    if size is None and halves and math.prod(whole) >= _LANES and not last:
         return ("avg_pool", geometry(shape, out, kernel, stride, pads, ones, threads, divisor or 4)), whole
-    if kernel == tuple(planes) and out == ones and not any(pads):
+    if kernel == tuple(planes) and out == ones and not any(pads) and not last:
         count = math.prod(kernel)
         name = "plane_mean" if size is None else "plane_spread"
         return (name, Integers(shape[0] * shape[1], count, divisor or count, threads)), whole
@@ -106,21 +110,19 @@ def _avg(
         return None
     size = None if size is None else tuple(size)
     options = ceil_mode, count_include_pad, divisor_override
-    found = _avg_case(x.shape, size, kernel, stride, pads, *options, torch.get_num_threads())
+    # torch keeps channels_last of planes, not of volumes
+    last = layout(x) is torch.channels_last
+    found = _avg_case(x.shape, size, kernel, stride, pads, *options, torch.get_num_threads(), last)
     if found is None:
         return None
     how, shape = found
-    # torch keeps channels_last of planes, not of volumes
-    order = layout(x) if x.dim() == 4 else torch.contiguous_format
-    x = x.contiguous()
+    x = x if last else x.contiguous()
     if isinstance(how, Matrices):
-        y = resample(x, how)
-        assert y is not None
-    else:
-        kernel_name, integers = how
-        y = x.new_empty(shape)
-        kernels[kernel_name](integers.address, x.data_ptr(), y.data_ptr())
-    return y if order is torch.contiguous_format else y.contiguous(memory_format=order)
+        return resample(x, how)
+    kernel_name, integers = how
+    y = x.new_empty(shape)
+    kernels[kernel_name](integers.address, x.data_ptr(), y.data_ptr())
+    return y
 
 
 def avg_pool(

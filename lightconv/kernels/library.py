@@ -31,6 +31,8 @@ _ARGUMENTS = {
     "block_weight": 7,
     "max_pool": 5,
     "max_pool_spread": 5,
+    "max_pool_last": 6,
+    "max_pool_spread_last": 6,
     "avg_pool": 3,
     "plane_mean": 3,
     "plane_spread": 3,

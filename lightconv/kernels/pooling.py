@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lightconv.functional.geometry import Sizes, pool_output_size
+from lightconv.functional.geometry import Sizes, new_empty, pool_output_size
 from lightconv.kernels.library import Function, Integers, functions, layout, usable
 
 # tensors of more taps number them by 32-bit integers
@@ -52,12 +52,15 @@ def geometry(
 
 @lru_cache(4096)
 def _max_case(
-    shape: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool, threads: int
+    shape: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool, threads: int, last: bool
 ) -> tuple[Integers, Sizes] | None:
     out = pool_output_size(shape[2:], kernel, stride, pads, dilation, ceil_mode)
     if 0 in shape or 0 in out:
         return None
-    return geometry(shape, out, kernel, stride, pads, dilation, threads, together=True), (*shape[:2], *out)
+    whole = (*shape[:2], *out)
+    if last:
+        return geometry((shape[0], 1, *shape[2:]), out, kernel, stride, pads, dilation, threads), whole
+    return geometry(shape, out, kernel, stride, pads, dilation, threads, together=True), whole
 
 
 def _max(
@@ -66,21 +69,22 @@ def _max(
     kernels = functions()
     if not kernels or not usable(x):
         return None
-    found = _max_case(x.shape, kernel, stride, pads, dilation, ceil_mode, torch.get_num_threads())
+    order = layout(x)
+    last = order is not torch.contiguous_format
+    found = _max_case(x.shape, kernel, stride, pads, dilation, ceil_mode, torch.get_num_threads(), last)
     if found is None:
         return None
-    order = layout(x)
-    x = x.contiguous()
     integers, shape = found
-    y = x.new_empty(shape)
+    x = x if last else x.contiguous()
+    y = new_empty(x, shape, order)
     wide = math.prod(kernel) > _BYTE_TAPS
-    won = x.new_empty(shape, dtype=torch.int32 if wide else torch.int8) if wanted else None
-    kernels["max_pool"](
-        integers.address, x.data_ptr(), y.data_ptr(), None if won is None else won.data_ptr(), int(wide)
-    )
-    if order is torch.contiguous_format:
-        return y, won
-    return y.contiguous(memory_format=order), None if won is None else won.contiguous(memory_format=order)
+    won = torch.empty_like(y, dtype=torch.int32 if wide else torch.int8) if wanted else None
+    pointers = x.data_ptr(), y.data_ptr(), None if won is None else won.data_ptr(), int(wide)
+    if last:
+        kernels["max_pool_last"](integers.address, x.shape[1], *pointers)
+    else:
+        kernels["max_pool"](integers.address, *pointers)
+    return y, won
 
 
 def max_pool(x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Tensor | None:
@@ -98,12 +102,12 @@ def max_pool_winners(
 
 @lru_cache(4096)
 def _spread_case(
-    shape: Sizes, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, threads: int
+    shape: Sizes, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, threads: int, last: bool
 ) -> tuple[Integers, Sizes] | None:
     if 0 in shape or 0 in size:
         return None
-    whole = (*shape[:2], *size)
-    return geometry(whole, shape[2:], kernel, stride, pads, dilation, threads), whole
+    planes = (shape[0], 1, *size) if last else (*shape[:2], *size)
+    return geometry(planes, shape[2:], kernel, stride, pads, dilation, threads), (*shape[:2], *size)
 
 
 def max_pool_spread(
@@ -113,16 +117,23 @@ def max_pool_spread(
     kernels = functions()
     if not kernels or not usable(g):
         return None
-    found = _spread_case(g.shape, tuple(size), kernel, stride, pads, dilation, torch.get_num_threads())
+    order = layout(g)
+    last = order is not torch.contiguous_format
+    found = _spread_case(g.shape, tuple(size), kernel, stride, pads, dilation, torch.get_num_threads(), last)
     if found is None:
         return None
-    order = layout(g)
-    g, won = g.contiguous(), won.contiguous()
     integers, shape = found
-    x = g.new_empty(shape)
-    wide = won.dtype is torch.int32
-    kernels["max_pool_spread"](integers.address, g.data_ptr(), won.data_ptr(), int(wide), x.data_ptr())
-    return x if order is torch.contiguous_format else x.contiguous(memory_format=order)
+    x = new_empty(g, shape, order)
+    won = won.contiguous(memory_format=order)
+    if last:
+        wide = int(won.dtype is torch.int32)
+        kernels["max_pool_spread_last"](integers.address, g.shape[1], g.data_ptr(), won.data_ptr(), wide, x.data_ptr())
+        return x
+    g = g.contiguous()
+    kernels["max_pool_spread"](
+        integers.address, g.data_ptr(), won.data_ptr(), int(won.dtype is torch.int32), x.data_ptr()
+    )
+    return x
 
 
 def _at_indices(call: Function, values: Tensor, indices: Tensor, shape: Sizes, *arguments: int) -> Tensor | None:
@@ -161,7 +172,7 @@ def max_unpool(x: Tensor, indices: Tensor, size: Sizes) -> Tensor | None:
 def place(g: Tensor, indices: Tensor, size: Sizes) -> Tensor | None:
     """Every element added at its index into a plane of `size`."""
     kernels = functions()
-    if not _countable(kernels, g, indices, size) or g.shape != indices.shape:
+    if not _countable(kernels, g, indices, size) or g.shape != indices.shape or layout(g) != torch.contiguous_format:
         return None
     planes, count, whole = g.shape[0] * g.shape[1], math.prod(g.shape[2:]), math.prod(size)
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightconv.functional.geometry import new_empty
 from lightconv.kernels.library import Integers, functions, layout, usable
 
 
@@ -39,28 +40,35 @@ class Matrices:
         size: of the planes that are read.
         bands: one for each axis.
         divisors: numbers along each axis, by whose product outputs are divided; the last axis has a band then.
+
+    With the channels last two axes become the first two of three, the last of which is the channels.
     """
 
     def __init__(
         self, size: Sequence[int], bands: Sequence[BandLike | None], divisors: Sequence[np.ndarray] | None = None
     ) -> None:
-        fill = 3 - len(bands)
         self.rows = [None if band is None else Rows(band) for band in bands]
         self.out = tuple(n if rows is None else rows.out for n, rows in zip(size, self.rows, strict=True))
-        numbers: list[Any] = [1, 1, 0, 0, 0, 0] * fill
-        for n, rows in zip(size, self.rows, strict=True):
-            numbers += (n, n, 0, 0, 0, 0) if rows is None else rows.numbers
-        filled = [np.ones(1)] * fill + list(divisors) if divisors else []
-        self._divisors = [np.ascontiguousarray(d, np.float32) for d in filled]
-        self._numbers = numbers, [d.ctypes.data for d in self._divisors] or [0, 0, 0]
-        self._integers: dict[tuple[int, int], Integers] = {}
+        self._axes = [
+            (n, n, 0, 0, 0, 0) if rows is None else rows.numbers for n, rows in zip(size, self.rows, strict=True)
+        ]
+        self._divisors = [np.ascontiguousarray(d, np.float32) for d in (divisors or ())]
+        self._one = np.ones(1, np.float32)
+        self._integers: dict[tuple[int, int, int], Integers] = {}
 
-    def integers(self, planes: int, threads: int) -> Integers:
-        """As the kernel's `BandGeometry`."""
-        found = self._integers.get((planes, threads))
+    def integers(self, planes: int, threads: int, channels: int = 0) -> Integers:
+        """As the kernel's `BandGeometry`, of planes, or of samples with this many channels last."""
+        found = self._integers.get((planes, threads, channels))
         if found is None:
-            numbers, divisors = self._numbers
-            found = self._integers[planes, threads] = Integers(planes, *numbers, *divisors, threads)
+            before, after = (0, 1) if channels else (3 - len(self._axes), 0)
+            one = self._one.ctypes.data
+            divisors = [one] * before + [d.ctypes.data for d in self._divisors] + [one] * after
+            numbers: list[Any] = [1, 1, 0, 0, 0, 0] * before
+            for axis in self._axes:
+                numbers += axis
+            numbers += [channels, channels, 0, 0, 0, 0] * after
+            found = Integers(planes, *numbers, *(divisors if self._divisors else (0, 0, 0)), threads)
+            self._integers[planes, threads, channels] = found
         return found
 
 
@@ -69,10 +77,15 @@ def resample(x: Tensor, matrices: Matrices) -> Tensor | None:
     kernels = functions()
     if not kernels or not usable(x) or x.numel() == 0 or 0 in matrices.out:
         return None
-    order = layout(x)
+    order, threads = layout(x), torch.get_num_threads()
+    if order is torch.channels_last:
+        y = new_empty(x, (*x.shape[:2], *matrices.out), order)
+        integers = matrices.integers(x.shape[0], threads, channels=x.shape[1])
+        kernels["resample"](integers.address, x.data_ptr(), y.data_ptr())
+        return y
     x = x.contiguous()
     y = x.new_empty((*x.shape[:2], *matrices.out))
-    integers = matrices.integers(x.shape[0] * x.shape[1], torch.get_num_threads())
+    integers = matrices.integers(x.shape[0] * x.shape[1], threads)
     kernels["resample"](integers.address, x.data_ptr(), y.data_ptr())
     return y if order is torch.contiguous_format else y.contiguous(memory_format=order)
 

@@ -160,6 +160,26 @@ def test_bins(sizes, layout):
     torch.testing.assert_close((y * y).sum(), (x * adaptive_avg_pool_spread(y, (n, 5))).sum())
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.max_pool2d(x, 3, 2, 1),
+        lambda x: F.avg_pool2d(x, 3, 2, 1),
+        lambda x: F.adaptive_max_pool2d(x, (5, 4)),
+        lambda x: F.adaptive_avg_pool2d(x, (5, 4)),
+    ],
+)
+def test_the_definition_keeps_channels_last(call):
+    rows = torch.randn(2, 6, 12, 13, requires_grad=True)
+    last = rows.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    with lightconv.backend("definition"):
+        y, z = call(rows), call(last)
+        (g,), (h,) = (torch.autograd.grad(a, x, a.detach().sin()) for a, x in ((y, rows), (z, last)))
+    for ours, expected in ((z, y), (h, g)):
+        torch.testing.assert_close(ours, expected)
+        assert ours.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("m", [2, 3, 4, 7, 20])
 def test_infinity_stays_in_its_bin(m):
     x = torch.ones(1, 1, 7)

@@ -2,7 +2,8 @@
 //
 // Each output is the weighted sum of its own taps and of nothing else, along z first, then along y, then along x. Lanes
 // run along rows. Along x the taps of LANES outputs lie near each other: they are picked out of two neighbouring
-// vectors, or one by one where they lie further apart.
+// vectors, or one by one where they lie further apart. Pictures with the channels last are read as one plane a sample,
+// whose rows (x) are channels and stay as they are.
 #pragma once
 
 #include "threads.h"
@@ -30,6 +31,8 @@ struct BandGeometry {
     Band z, y, x;
     const float* divide[3];  // by their product each output is divided; null for no division
     index_t threads;
+
+    float divisor(int axis, index_t o) const { return divide[axis] ? divide[axis][o] : 1; }
 };
 
 #if defined(__clang__)
@@ -206,39 +209,48 @@ void resample(const BandGeometry& g, const float* x, float* y) {
                               : columns.taps == 2 ? band_row<2>
                               : columns.taps == 3 ? band_row<3>
                               : columns.taps == 4 ? band_row<4> : band_row<0>;
-    const index_t work = most(g.z.size * in_plane, g.z.out * out_plane);
-    const index_t some = most(1, least(16384 / most(1, work), ceil_divide(g.planes, g.threads)));
-    share(ceil_divide(g.planes, some), g.threads, [&](index_t item) {
+    const index_t work = most(in_plane, out_plane), items = g.planes * g.z.out;
+    const index_t some = most(1, least(16384 / most(1, work), ceil_divide(items, g.threads)));
+    share(ceil_divide(items, some), g.threads, [&](index_t part) {
         float* row = scratch<float>(INPUT, width + 3 * LANES);
         memset(row + width, 0, 3 * LANES * sizeof(float));
         float* summed = g.z.index ? scratch<float>(GRADIENT, in_plane) : nullptr;
         const float one = 1;
-        for (index_t plane = item * some; plane < least(g.planes, (item + 1) * some); plane++)
-            for (index_t z = 0; z < g.z.out; z++) {
-                const float* from = x + (plane * g.z.size + (g.z.index ? 0 : z)) * in_plane;
-                if (g.z.index) {
-                    const index_t o = z * g.z.taps;
-                    WeightedRows{from, in_plane, g.z.count[z], g.z.index + o, g.z.weight + o}.to(summed, in_plane);
-                    from = summed;
+        const index_t begin = part * some, end = least(items, begin + some);
+        float* to = y + begin * out_plane;
+        for (index_t item = begin; item < end; item++) {
+            const index_t plane = item / g.z.out, z = item % g.z.out;
+            if (z > 0 && item > begin && g.z.equal(z, z - 1) && g.divisor(0, z) == g.divisor(0, z - 1)) {
+                memcpy(to, to - out_plane, out_plane * sizeof(float));
+                to += out_plane;
+                continue;
+            }
+            const float* from = x + (plane * g.z.size + (g.z.index ? 0 : z)) * in_plane;
+            if (g.z.index) {
+                const index_t o = z * g.z.taps;
+                WeightedRows{from, in_plane, g.z.count[z], g.z.index + o, g.z.weight + o}.to(summed, in_plane);
+                from = summed;
+            }
+            for (index_t r = 0; r < g.y.out; r++, to += g.x.out) {
+                if (r > 0 && g.y.equal(r, r - 1) && g.divisor(1, r) == g.divisor(1, r - 1)) {
+                    memcpy(to, to - g.x.out, g.x.out * sizeof(float));
+                    continue;
                 }
-                float* to = y + (plane * g.z.out + z) * out_plane;
-                for (index_t r = 0; r < g.y.out; r++, to += g.x.out) {
-                    if (r > 0 && g.y.equal(r, r - 1) && (!g.divide[1] || g.divide[1][r] == g.divide[1][r - 1])) {
-                        memcpy(to, to - g.x.out, g.x.out * sizeof(float));
-                        continue;
-                    }
-                    const index_t o = r * g.y.taps;
-                    const WeightedRows rows = g.y.index
-                        ? WeightedRows{from, width, g.y.count[r], g.y.index + o, g.y.weight + o}
-                        : WeightedRows{from + r * width, width, 1, nullptr, &one};
-                    if (!g.x.index) {
-                        rows.to(to, width);
-                    } else {
-                        rows.to(row, width);
-                        row_function(g.x, columns, row, to, columns.divide ? g.divide[0][z] * g.divide[1][r] : 1);
-                    }
+                const index_t o = r * g.y.taps;
+                const WeightedRows rows = g.y.index
+                    ? WeightedRows{from, width, g.y.count[r], g.y.index + o, g.y.weight + o}
+                    : WeightedRows{from + r * width, width, 1, nullptr, &one};
+                const float divisor = g.divisor(0, z) * g.divisor(1, r);
+                if (g.x.index) {
+                    rows.to(row, width);
+                    row_function(g.x, columns, row, to, divisor);
+                } else {
+                    rows.to(to, width);
+                    if (g.divide[0])
+                        for (index_t i = 0; i < width; i++) to[i] /= divisor;
                 }
             }
+        }
     });
 }
 

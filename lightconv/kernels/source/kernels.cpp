@@ -1,6 +1,7 @@
 // Entry points. Each instruction set is one compilation of this file, its functions named after it.
 #include "bins.h"
 #include "block.h"
+#include "last.h"
 #include "means.h"
 #include "memory.h"
 #include "pooling.h"
@@ -87,6 +88,24 @@ EXPORT(max_pool_spread)(const PoolGeometry* g, const float* grad, const void* wo
         max_pool_spread(*g, grad, (const int32_t*)won, x);
     else
         max_pool_spread(*g, grad, (const int8_t*)won, x);
+}
+
+// The same with the channels last.
+EXPORT(max_pool_last)(const PoolGeometry* g, int64_t channels, const float* x, float* y, void* won, int64_t wide) {
+    will_write(y, g->planes * g->out_plane() * channels);
+    if (wide)
+        max_pool_last(*g, channels, x, y, (int32_t*)won);
+    else
+        max_pool_last(*g, channels, x, y, (int8_t*)won);
+}
+
+EXPORT(max_pool_spread_last)(const PoolGeometry* g, int64_t channels, const float* grad, const void* won, int64_t wide,
+                             float* x) {
+    will_write(x, g->planes * g->in_plane() * channels);
+    if (wide)
+        max_pool_spread_last(*g, channels, grad, (const int32_t*)won, x);
+    else
+        max_pool_spread_last(*g, channels, grad, (const int8_t*)won, x);
 }
 
 EXPORT(avg_pool)(const PoolGeometry* g, const float* x, float* y) {
