@@ -18,14 +18,8 @@ from lightconv.functional.adaptive_max_pooling import (
 )
 from lightconv.functional.avg_pooling import avg_pool1d, avg_pool2d, avg_pool3d
 from lightconv.functional.blocks import conv_max_pool_relu
-from lightconv.functional.conv import (
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-)
+from lightconv.functional.conv import conv1d, conv2d, conv3d
+from lightconv.functional.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from lightconv.functional.max_pooling import (
     max_pool1d,
     max_pool1d_with_indices,

@@ -6,14 +6,8 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from lightconv.functional.conv import (
-    bias_gradient,
-    conv,
-    conv_arguments,
-    conv_transpose,
-    conv_weight,
-    output_padding_for,
-)
+from lightconv.functional.conv import conv_arguments
+from lightconv.functional.convolution import bias_gradient, conv, conv_transpose, conv_weight, output_padding_for
 from lightconv.functional.dispatch import Operation, compiled, only_result_wanted, piece_bytes
 from lightconv.functional.geometry import (
     FLOATING,

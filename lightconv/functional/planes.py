@@ -15,7 +15,8 @@ from lightconv.functional.geometry import Sizes, memory_format, new_empty, numel
 
 def channels_last(x: Tensor) -> bool:
     """Whether the channels of (N, C, *size) lie side by side, so that it is better read with them as the last axis."""
-    return not transforming() and memory_format(x) != torch.contiguous_format
+    known = not (torch.compiler.is_compiling() or transforming())
+    return known and memory_format(x) != torch.contiguous_format
 
 
 def planes(x: Tensor, bytes_per_plane: int) -> Iterator[tuple[slice, slice]]:

@@ -58,12 +58,6 @@ def tap_slices(tap: Sizes, out: Sizes, stride: Sizes, dilation: Sizes) -> tuple[
     return (..., *(slice(d * t, d * t + s * (n - 1) + 1, s) if n else slice(0, 0) for t, n, s, d in places))
 
 
-def zeros_like_layout(x: Tensor, shape: Sizes) -> Tensor:
-    """Zeros of another shape, channels last if `x` is."""
-    layout = memory_format(x) if x.dim() == len(shape) else torch.contiguous_format
-    return new_empty(x, shape, layout).zero_()
-
-
 def overlap_add(
     part: Callable[[int], Tensor],
     shape: Sizes,
@@ -72,10 +66,12 @@ def overlap_add(
     kernel: Sizes,
     stride: Sizes,
     dilation: Sizes,
+    layout: torch.memory_format | None = None,
 ) -> Tensor:
     """The adjoint of reading windows: `part(t)`, (*shape, *out), added to the places that tap t reads.
 
-    Returns (*shape, *size). One tap after the other, hence deterministic on every device.
+    Returns (*shape, *size), in the layout of the parts if none is given. One tap after the other, hence
+    deterministic on every device.
     """
     disjoint = all(s >= e for s, e in zip(stride, window_span(kernel, dilation), strict=True))
     total: Tensor | None = None
@@ -86,7 +82,8 @@ def overlap_add(
             total = placed if total is None else total + placed
         else:
             if total is None:
-                total = zeros_like_layout(piece, (*shape, *size))
+                layout = layout or memory_format(piece)
+                total = new_empty(piece, (*shape, *size), layout).zero_()
             if disjoint:
                 total[tap_slices(tap, out, stride, dilation)] = piece
             else:

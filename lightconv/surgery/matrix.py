@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightconv.functional.conv import conv, conv_transpose
+from lightconv.functional.convolution import conv, conv_transpose
 from lightconv.functional.geometry import (
     Sizes,
     conv_output_size,

@@ -1,0 +1,79 @@
+"""Depthwise convolution, in which each channel is a group of its own: one tap of all windows after the other.
+
+Where channels lie last and windows next to each other, the last axis and the channels count as one long axis, along
+which taps lie as many elements apart as there are channels: its runs are long enough to be fast.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightconv.functional.dispatch import accumulation_dtype
+from lightconv.functional.geometry import Sizes, window_span
+from lightconv.functional.planes import channels_last
+from lightconv.functional.windows import overlap_add, taps, windows
+
+
+def is_depthwise(weight: Sizes, groups: int) -> bool:
+    """Whether weights of this shape have one input and one output channel in each group."""
+    return weight[0] == groups and weight[1] == 1
+
+
+class _Walk:
+    """How windows walk over tensors like `x`, with the channels as part of the last axis if that is better."""
+
+    def __init__(self, x: Tensor, stride: Sizes, dilation: Sizes) -> None:
+        self.channels, self.stride = x.shape[1], stride
+        self.merged = channels_last(x) and stride[-1] == 1
+        self.dilation = (*dilation[:-1], dilation[-1] * self.channels) if self.merged else dilation
+
+    def merge(self, x: Tensor) -> Tensor:
+        """(N, C, *size, n) as (N, 1, *size, n * C), if so."""
+        return x.movedim(1, -1).flatten(-2).unsqueeze(1) if self.merged else x
+
+    def part(self, y: Tensor) -> Tensor:
+        """And back."""
+        return y.squeeze(1).unflatten(-1, (-1, self.channels)).movedim(-1, 1) if self.merged else y
+
+    def weights(self, w: Tensor, out: int) -> list[Tensor]:
+        """The weights of each tap, to be multiplied with what `out` windows along the last axis read."""
+        each = w.flatten(1).unbind(1)
+        return [t.repeat(out) if self.merged else t.reshape(-1, *(1,) * (w.dim() - 2)) for t in each]
+
+
+def _read(view: Tensor, tap: Sizes) -> Tensor:
+    """What all windows read with a tap: (N, C, *out) of (N, C, *out, *kernel)."""
+    index: Any = (..., *tap)
+    return view[index]
+
+
+def convolve(x: Tensor, w: Tensor, stride: Sizes, dilation: Sizes) -> Tensor:
+    """Convolution of an input that is padded already."""
+    kernel, exact, walk = tuple(w.shape[2:]), accumulation_dtype(x.dtype), _Walk(x, stride, dilation)
+    view = windows(walk.merge(x.to(exact)), kernel, stride, walk.dilation)
+    out = (x.shape[-1] - window_span(kernel, dilation)[-1]) // stride[-1] + 1
+    first, *rest = zip(taps(kernel), walk.weights(w.to(exact), out), strict=True)
+    total = _read(view, first[0]) * first[1]
+    for tap, weight in rest:
+        total.addcmul_(_read(view, tap), weight)
+    return walk.part(total).to(x.dtype)
+
+
+def spread(g: Tensor, w: Tensor, size: Sizes, stride: Sizes, dilation: Sizes) -> Tensor:
+    """Transposed convolution onto a padded input of `size`."""
+    kernel, exact, walk = tuple(w.shape[2:]), accumulation_dtype(g.dtype), _Walk(g, stride, dilation)
+    gradient, each = walk.merge(g.to(exact)), walk.weights(w.to(exact), g.shape[-1])
+    lead, out = tuple(gradient.shape[:2]), tuple(gradient.shape[2:])
+    whole = (*size[:-1], size[-1] * walk.channels) if walk.merged else size
+    total = overlap_add(lambda t: gradient * each[t], lead, out, whole, kernel, stride, walk.dilation)
+    return walk.part(total)
+
+
+def correlate(x: Tensor, g: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Tensor:
+    """Weight gradient, (C, 1, *kernel), for an input that is padded already."""
+    exact, walk = accumulation_dtype(x.dtype), _Walk(x, stride, dilation)
+    view, gradient = windows(walk.merge(x.to(exact)), kernel, stride, walk.dilation), walk.merge(g.to(exact))
+    within = (0, *range(2, g.dim()))
+    parts = [walk.part(_read(view, tap) * gradient).sum(within) for tap in taps(kernel)]
+    return torch.stack(parts, 1).reshape(g.shape[1], 1, *kernel).to(x.dtype)
