@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from lightconv.functional import columns
+from lightconv.functional.contraction import contract
 from lightconv.functional.dispatch import Operation, accumulation_dtype
 from lightconv.functional.geometry import (
     Sizes,
@@ -30,6 +31,7 @@ from lightconv.functional.geometry import (
     conv_transpose_output_size,
     memory_format,
     new_empty,
+    numel,
 )
 from lightconv.functional.windows import overlap_add, padded_size, windows, zero_pad
 
@@ -39,36 +41,40 @@ from lightconv.functional.windows import overlap_add, padded_size, windows, zero
 def _convolve(x: Tensor, w: Tensor, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
     """The windows of x, weighted and summed."""
     view = _by_group(windows(x, tuple(w.shape[2:]), stride, dilation), 1, groups)
-    return _contract("ngiOT, gkiT -> ngkO", view, _by_group(w, 0, groups)).flatten(1, 2)
+    return _joined(_contract("ngiOT, gkiT -> ngkO", view, _by_group(w, 0, groups)), 1)
 
 
 def _spread(g: Tensor, w: Tensor, size: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
     """Each element of g as a weighted window, added to the places in a padded input of `size` that it would read."""
     out, kernel = tuple(g.shape[2:]), tuple(w.shape[2:])
     parts = _contract("ngkO, gkiT -> TngiO", _by_group(g, 1, groups), _by_group(w, 0, groups))
-    parts = parts.flatten(0, len(kernel) - 1).flatten(2, 3).to(accumulation_dtype(g.dtype))
-    return overlap_add(lambda tap: parts[tap], tuple(parts.shape[1:3]), out, size, kernel, stride, dilation)
+    lead = (g.shape[0], w.shape[1] * groups)
+    parts = parts.reshape(numel(kernel), *lead, *out).to(accumulation_dtype(g.dtype))
+    return overlap_add(lambda tap: parts[tap], lead, out, size, kernel, stride, dilation)
 
 
 def _correlate(x: Tensor, g: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
     """The windows of x, weighted by g and summed over all places: the gradient of the weights."""
     view = _by_group(windows(x, kernel, stride, dilation), 1, groups)
-    return _contract("ngiOT, ngkO -> gkiT", view, _by_group(g, 1, groups)).flatten(0, 1)
+    return _joined(_contract("ngiOT, ngkO -> gkiT", view, _by_group(g, 1, groups)), 0)
 
 
 def _by_group(tensor: Tensor, axis: int, groups: int) -> Tensor:
     """The channels along an axis as (groups, channels of each)."""
-    return tensor.unflatten(axis, (groups, tensor.shape[axis] // groups))
+    shape = tensor.shape
+    return tensor.reshape(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
+
+
+def _joined(tensor: Tensor, axis: int) -> Tensor:
+    """And back."""
+    shape = tensor.shape
+    return tensor.reshape(*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :])
 
 
 def _contract(equation: str, a: Tensor, b: Tensor) -> Tensor:
-    """Einstein's sum, in which O stands for all axes of windows, T for all axes of the kernel."""
-    axes = max(a.dim(), b.dim()) - 3
-    axes = axes // 2 if "OT" in equation else axes
-    equation = equation.replace("O", "opq"[:axes]).replace("T", "tuv"[:axes])
-    if a.dtype == torch.complex32:  # which has no products on a CPU
-        return torch.einsum(equation, a.to(torch.complex64), b.to(torch.complex64)).to(a.dtype)
-    return torch.einsum(equation, a, b)
+    """Einstein's sum, in which O stands for all axes of windows and T for all axes of the kernel."""
+    axes = (a.dim() - 3) // (2 if "OT" in equation else 1)
+    return contract(equation.replace("O", "opq"[:axes]).replace("T", "tuv"[:axes]), a, b)
 
 
 def _channel_vector(bias: Tensor, axes: int) -> Tensor:

@@ -15,12 +15,16 @@ from torch._prims_common import suggest_memory_format
 from lightconv.functional.bands import Band, apply, dense_pays, gather, may_multiply
 from lightconv.functional.dispatch import accumulation_dtype, compiled, piece_bytes
 from lightconv.functional.geometry import Sizes, new_empty, numel, tiles
+from lightconv.kernels.pixels import ByteMatrices
 from lightconv.kernels.resampling import Matrices
 
 HALVES = (torch.float16, torch.bfloat16)
 COMPILED = (torch.float32, *HALVES)
 
 Bands = Sequence[Band | None]
+
+# so few channels are too short a run for matrix products
+_FEW_CHANNELS = 16
 
 
 def define(x: Tensor, bands: Bands) -> Tensor:
@@ -56,12 +60,18 @@ def run(x: Tensor, bands: Bands, as_bytes: bool = False) -> Tensor:
         found = compiled("resample", x, _matrices(tuple(x.shape[2:]), tuple(bands)))
         if found is not None:
             return found
+    if as_bytes and len(bands) == 2:
+        found = compiled("resample_bytes", x, _byte_matrices(tuple(x.shape[2:]), tuple(bands)))
+        if found is not None:
+            return found
     out = [x.shape[axis] if band is None else len(band) for axis, band in enumerate(bands, 2)]
     work = exact_dtype(bands) if as_bytes else x.dtype if picks(bands) else accumulation_dtype(x.dtype)
     order = order_of(bands, as_bytes)
     if not order:
         return new_banded(x, out).copy_(x)
     layout = _layout(x)
+    if as_bytes and layout == torch.channels_last and x.shape[1] < _FEW_CHANNELS:
+        return run(x.contiguous(), bands, as_bytes).contiguous(memory_format=layout)
     # as it lies in memory, where the spatial axes begin at 2, or at 1 with the channels last
     first = 2 if layout == torch.contiguous_format else 1
     stored = x if first == 2 else x.movedim(1, -1)
@@ -86,6 +96,11 @@ def run(x: Tensor, bands: Bands, as_bytes: bool = False) -> Tensor:
 @functools.lru_cache(maxsize=256)
 def _matrices(size: Sizes, bands: tuple[Band | None, ...]) -> Matrices:
     return Matrices(size, bands)
+
+
+@functools.lru_cache(maxsize=256)
+def _byte_matrices(size: Sizes, bands: tuple[Band | None, ...]) -> ByteMatrices:
+    return ByteMatrices(size, bands)
 
 
 def _run_piece(x: Tensor, bands: Bands, order: Sequence[int], first: int, work: torch.dtype, as_bytes: bool) -> Tensor:

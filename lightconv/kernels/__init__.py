@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightconv.kernels import averages, blocks, conv, pooling, resampling
+from lightconv.kernels import averages, blocks, conv, pixels, pooling, resampling
 from lightconv.kernels.library import functions
 
 KERNELS: dict[str, Callable[..., Any]] = {
@@ -30,6 +30,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "place": pooling.place,
     "max_bins": resampling.max_bins,
     "resample": resampling.resample,
+    "resample_bytes": pixels.resample_bytes,
 }
 """By operation, or part of some: a function of its arguments that returns the result, or None if it has no kernel."""
 

@@ -38,6 +38,7 @@ _ARGUMENTS = {
     "plane_spread": 3,
     "max_bins": 4,
     "resample": 3,
+    "resample_bytes": 3,
     "unpool": 8,
 }
 
@@ -114,14 +115,14 @@ _modes = torch._C._len_torch_dispatch_stack
 _tracing = torch._C._get_tracing_state
 
 
-def usable(*tensors: Tensor | None) -> bool:
+def usable(*tensors: Tensor | None, dtype: torch.dtype = torch.float32) -> bool:
     """Whether kernels can read the tensors, and nobody watches who would see nothing of what they do."""
     if _modes() or _tracing() is not None:
         return False
     for tensor in tensors:
         if tensor is not None and (
             type(tensor) not in _PLAIN
-            or tensor.dtype is not torch.float32
+            or tensor.dtype is not dtype
             or not tensor.is_cpu
             or tensor.layout is not torch.strided
             or tensor.is_neg()

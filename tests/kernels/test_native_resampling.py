@@ -112,3 +112,15 @@ def test_a_large_result_is_like_a_small_one(variant):
     y = F.interpolate(x, scale_factor=2)
     assert torch.equal(y, x.repeat_interleave(2, 2).repeat_interleave(2, 3))
     assert torch.equal(F.interpolate(x[:, :, :100, :100], scale_factor=2), y[:, :, :200, :200])
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("channels", [1, 3, 20])
+def test_bytes_are_torchs(variant, ran, channels, layout):
+    x = torch.randint(0, 256, (2, channels, 23, 41), dtype=torch.uint8).contiguous(memory_format=layout)
+    for size in ((7, 9), (50, 41), (23, 90), (1, 100)):
+        for options in ({"mode": "bilinear"}, {"mode": "bilinear", "antialias": True}, {"mode": "bicubic"}):
+            y, expected = F.interpolate(x, size, **options), T.interpolate(x, size, **options)
+            assert torch.equal(y, expected), (size, options)
+            assert y.stride() == expected.stride() or channels == 1
+    assert set(ran) == {"resample_bytes"}

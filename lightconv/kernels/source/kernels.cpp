@@ -1,6 +1,7 @@
 // Entry points. Each instruction set is one compilation of this file, its functions named after it.
 #include "bins.h"
 #include "block.h"
+#include "bytes.h"
 #include "last.h"
 #include "means.h"
 #include "memory.h"
@@ -126,6 +127,8 @@ EXPORT(resample)(const BandGeometry* g, const float* x, float* y) {
     will_write(y, g->planes * g->z.out * g->y.out * g->x.out);
     resample(*g, x, y);
 }
+
+EXPORT(resample_bytes)(const ByteGeometry* g, const uint8_t* x, uint8_t* y) { resample_bytes(*g, x, y); }
 
 EXPORT_INT(unpool)(int64_t planes, int64_t count, int64_t size, int64_t threads, int64_t add, const float* x,
                    const int64_t* index, float* y) {
