@@ -82,9 +82,11 @@ class Results:
         return self.folder / "runs" / training.file_name
 
     def finished(self, training: Training) -> dict[str, Any] | None:
-        """The result of a training, if it is there and was made with these settings."""
+        """The result of a training, if there is one that was made with these settings, under whatever name."""
         found = read_json(self._path(training))
-        return found if found and found.get("settings") == _plain(training.settings) else None
+        if found and found.get("settings") == _plain(training.settings):
+            return dict(found)
+        return self._by_settings().get(_key(training.settings))
 
     def begin(self, training: Training) -> tuple[bool, str | None]:
         """Get ready for a training that is not finished.

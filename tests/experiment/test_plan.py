@@ -8,7 +8,7 @@ import yaml
 from small_experiment import CONFIG
 
 from lightconv.experiment.plan import read_plan
-from lightconv.experiment.results import trainings
+from lightconv.experiment.results import Results, trainings
 from lightconv.experiment.training import check
 from lightconv.training.configs import config_folder
 
@@ -65,6 +65,17 @@ def test_what_two_parts_share_is_trained_once_and_seeds_take_turns(tmp_path: Pat
         "a, 10 %, seed 3",
         "b, 10 %, seed 3",
     ]
+
+
+def test_what_was_trained_for_one_part_is_not_trained_again_for_another(tmp_path: Path):
+    results = Results(tmp_path / "run")
+    (made,) = trainings(plan(SWEEP, tmp_path, only=["the same"], seeds=[2]))
+    results.finish(made, {"scores": 1})
+    finished = {t.name: results.finished(t) for t in trainings(plan(SWEEP, tmp_path))}
+    assert [name for name, result in finished.items() if result] == ["a, 10 %, seed 2"]
+    assert finished["a, 10 %, seed 2"]["scores"] == 1
+    changed = plan(SWEEP, tmp_path, only=["the same"], seeds=[2], options={"trainer.max_epochs": 1})
+    assert [results.finished(training) for training in trainings(changed)] == [None]
 
 
 def test_choosing(tmp_path: Path):
