@@ -90,11 +90,6 @@ void plane_sums(const Plane& p) {
     for (index_t row = 0; row < p.rows; row += ROWS) plane_rows<K, ROWS>(p, least(row, p.rows - ROWS), whole, weight);
 }
 
-bool is_depthwise(const Convolution& job) {
-    return job.inputs == 1 && job.outputs == 1 && job.groups > 1 && job.pool[0] * job.pool[1] == 1 &&
-           job.size[0] == 1 && job.out[0] == 1 && job.axis[0].taps == 1 && job.axis[0].offset[0] == 0;
-}
-
 // How a plane is packed, and where its taps are.
 struct PackedPlane {
     const Convolution& job;
@@ -134,6 +129,12 @@ struct PackedPlane {
                        px.low);
     }
 };
+
+bool is_depthwise(const Convolution& job) {
+    return job.inputs == 1 && job.outputs == 1 && job.groups > 1 && job.pool[0] * job.pool[1] == 1 &&
+           job.size[0] == 1 && job.out[0] == 1 && job.axis[0].taps == 1 && job.axis[0].offset[0] == 0 &&
+           PackedPlane(job).size <= PACKED_FLOATS;
+}
 
 void convolve_depthwise(const Convolution& job) {
     const PackedPlane plane(job);

@@ -226,7 +226,8 @@ void winograd(const Winograd& job, uint8_t* refused) {
         float* places = scratch<float>(INPUT, most(squares.packed_floats(rows), 4 * rows * columns * LANES));
         float* v = scratch<float>(GRADIENT, 16 * v_each);
         float* m = scratch<float>(TOTAL, 16 * m_each);
-        squares.transform(v, v_each, places, spot, x, job.x_channel, begin, end, transform_input);
+        squares.transform(v, v_each, places, spot, x, job.x_channel, begin, end,
+                          [](floats (&m)[4][4], const floats (&d)[4][4]) { transform_input(m, d); });
         for (int i = 0; i < 16; i++) {
             for (index_t c = i * job.outputs / 16; c < (i + 1) * job.outputs / 16; c++)
                 fetch<1>(y + c * job.y_channel, out);
@@ -321,9 +322,11 @@ void winograd_weight(const ConvGeometry& g, const float* x, const float* y, floa
             for (index_t s = 0; s < together && slab < last; s++, slab++) {
                 const index_t n = slab / strips, begin = slab % strips * rows, end = least(tile_rows, begin + rows);
                 of_x.transform(v + tiles * of_x.pitch, v_each, places, spot, from_x + n * g.x_stride[0], g.x_stride[1],
-                               begin, end, transform_input);
+                               begin, end,
+                               [](floats (&m)[4][4], const floats (&d)[4][4]) { transform_input(m, d); });
                 of_y.transform(m + tiles * of_y.pitch, m_each, places, out_spot, from_y + n * g.y_stride[0],
-                               g.y_stride[1], begin, end, transform_gradient);
+                               g.y_stride[1], begin, end,
+                               [](floats (&m)[4][4], const floats (&d)[2][2]) { transform_gradient(m, d); });
                 tiles += (end - begin) * columns;
             }
             for (int i = 0; i < 16; i++) {
