@@ -1,8 +1,9 @@
 """Every operator beside torch's, forward and forward with backward, on our networks' shapes and on larger ones.
 
-python benchmarks/operators.py [--threads 1] [--backend auto] [--only pool] [--quick]
+python benchmarks/operators.py [--threads 1] [--backend auto] [--only pool] [--quick] [--channels-last]
 
-Ratios are torch's time over ours: above 1 we are faster. Ours gets its tensors in row order (NCHW).
+Ratios are torch's time over ours: above 1 we are faster. Ours gets its tensors in row order (NCHW); with
+--channels-last all candidates get them with the channels last.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def operator(
     against_best: bool = False,
     compiled: bool = False,
     note: str = "",
-    make: Callable[[], Sequence[Tensor]] | None = None,
+    given: Callable[[], Sequence[Tensor]] | None = None,
 ) -> Case:
     """A case of one call.
 
@@ -65,9 +66,12 @@ def operator(
         against_best: whether these are to the best tuned torch instead of to torch.nn.
         compiled: whether torch.compile has something to fuse.
         note: why the figures are what they are.
-        make: the tensors, if they are not just random.
+        given: the tensors, if they are not just random.
     """
-    make = make or (lambda: [torch.randn(*shape) for shape in shapes])
+    tensors = given or (lambda: [torch.randn(*shape) for shape in shapes])
+
+    def make() -> Sequence[Tensor]:
+        return channels_last(tensors()) if everything_last else tensors()
 
     def work(which: str, tuned: bool) -> Candidates:
         args = make()
@@ -187,7 +191,7 @@ def planes(chosen: argparse.Namespace) -> Iterator[Case]:
         calls = (lambda t, call=call: call(t, indices, 2) for call in (F.max_unpool2d, T.max_unpool2d))
         text = f"max_unpool2d {'x'.join(map(str, pooled.shape))}, 2"
         section = "Pooling and resampling"
-        return operator(section, text, *calls, [pooled.shape], wanted=(1.2, 1.2), make=lambda: [pooled])
+        return operator(section, text, *calls, [pooled.shape], wanted=(1.2, 1.2), given=lambda: [pooled])
 
     yield plane("max_pool2d", (64, 10, 124, 124), 2, wanted=(4, 2.5))
     yield plane("avg_pool2d", (64, 10, 124, 124), 2, wanted=(4, 0))
@@ -232,10 +236,17 @@ def tiny(chosen: argparse.Namespace) -> Iterator[Case]:
         )
 
 
+everything_last = False
+
+
 def cases(chosen: argparse.Namespace) -> Iterator[Case]:
+    global everything_last
+    everything_last = chosen.channels_last
     for some in (blocks, convolutions, planes, tiny):
         yield from some(chosen)
 
 
 if __name__ == "__main__":
-    run(cases, options(__doc__))
+    parser = options(__doc__)
+    parser.add_argument("--channels-last", action="store_true", help="all tensors lie channels last")
+    run(cases, parser)
