@@ -121,6 +121,8 @@ def _facts(classifier: Any, scores: Mapping[str, Any] | None) -> dict[str, Any]:
     import lightconv
 
     recipe = {key: value for key, value in sorted(dict(classifier.hparams).items()) if key != "network"}
+    if teachers := recipe.pop("teachers", None):
+        recipe["teachers"] = len(teachers)  # where they lie is of this machine
     return {
         "task": classifier.task,
         "network": classifier.hparams.network,

@@ -4,7 +4,7 @@ import fnmatch
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ Options = dict[str, Any]
 _PLAN_KEYS = ("title", "text", "seeds", "threads", "quick", "parts")
 _PART_KEYS = ("name", "title", "text", "runs", "each", "closer", "against", "references")
 _QUICK_KEYS = ("seeds", "only")
-_RUN_KEYS = ("config", "seeds")
+_RUN_KEYS = ("config", "seeds", "teachers")
 _REFERENCE_KEYS = ("accuracy", "parameters")
 # They say where a run computes and keeps its files, not what it computes.
 _NOT_SETTINGS = ("threads", "data.root", "run_dir")
@@ -34,6 +34,7 @@ class Run:
         config: name or path of the configuration.
         options: options of ``fit`` that differ from it, by their full names.
         seeds: as many trainings as there are.
+        teachers: the run of an earlier part whose trainings teach this one's, or None.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Run:
     config: str
     options: Options
     seeds: tuple[int, ...]
+    teachers: "Run | None" = None
 
     def arguments(self, seed: int) -> list[str]:
         """The arguments of ``lightconv fit`` that repeat it."""
@@ -52,6 +54,8 @@ class Run:
     def settings(self, seed: int) -> Options:
         """Everything that decides the outcome, by the options' full names."""
         settings = {**_flat(find_config(self.config)), "data.seed": seed, **self.options, "seed_everything": seed}
+        if self.teachers is not None:
+            settings["model.teachers"] = [self.teachers.settings(seed) for seed in self.teachers.seeds]
         return {name: value for name, value in sorted(settings.items()) if name not in _NOT_SETTINGS}
 
 
@@ -135,16 +139,19 @@ def read_plan(
         differences += [f"`{key}` is {_text(value)} in all runs" for key, value in short.items() if "." in key]
     all_seeds = _seeds(content.get("seeds", [1]), "seeds")
     parts, left_out = [], []
+    earlier: dict[str, Run] = {}
     for number, entry in enumerate(content["parts"] if isinstance(content["parts"], list) else [None]):
-        part = _part(entry, f"`parts[{number}]`", all_seeds)
+        part = _part(entry, f"`parts[{number}]`", all_seeds, earlier)
         kept = []
         for run in part.runs:
             chosen = tuple(seeds) if seeds else run.seeds
             if quick and not seeds and "seeds" in short:
                 chosen = _seeds(short["seeds"], "quick.seeds")
+            run = replace(run, options={**run.options, **override}, seeds=chosen)
+            earlier.setdefault(run.name, run)
             fits = _fits(run.name, only) and (not quick or _fits(run.name, short.get("only")))
             if fits:
-                kept.append(Run(run.name, run.row, run.level, run.config, {**run.options, **override}, chosen))
+                kept.append(run)
             elif quick and _fits(run.name, only):
                 left_out.append(run.name)
         if kept:
@@ -177,7 +184,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
 
 
-def _part(entry: Any, where: str, seeds: tuple[int, ...]) -> Part:
+def _part(entry: Any, where: str, seeds: tuple[int, ...], earlier: Mapping[str, Run]) -> Part:
     entry = _mapping(entry, where, _PART_KEYS, required=("name", "title", "runs"))
     runs = _mapping(entry["runs"], f"`runs` of {where}")
     each = _mapping(entry.get("each", {}), f"`each` of {where}")
@@ -192,7 +199,14 @@ def _part(entry: Any, where: str, seeds: tuple[int, ...]) -> Part:
             chosen = _seeds(merged.pop("seeds"), f"seeds of {name}") if "seeds" in merged else seeds
             config = str(merged.pop("config"))
             find_config(config)
-            made.append(Run(name, str(row), None if level is None else str(level), config, merged, chosen))
+            teachers = merged.pop("teachers", None)
+            if teachers is not None and teachers not in earlier:
+                raise UsageError(
+                    f"Expected `teachers` of {name!r} in {where} to name a run of an earlier part, but got "
+                    f"{teachers!r}{nearest(str(teachers), list(earlier))}"
+                )
+            taught = None if teachers is None else earlier[teachers]
+            made.append(Run(name, str(row), None if level is None else str(level), config, merged, chosen, taught))
     names = [run.name for run in made]
     closer = entry.get("closer", [])
     for name in closer if isinstance(closer, list) else [closer]:

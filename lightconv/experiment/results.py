@@ -10,6 +10,7 @@ from typing import Any
 from lightconv.errors import UsageError
 from lightconv.experiment.plan import Options, Part, Plan, Run, slug
 from lightconv.files import Unwritable, beside
+from lightconv.tasks.loading import BEST
 
 NETWORKS = "networks.json"
 
@@ -86,7 +87,8 @@ class Results:
         found = read_json(self._path(training))
         if found and found.get("settings") == _plain(training.settings):
             return dict(found)
-        return self._by_settings().get(_key(training.settings))
+        _, found = self._by_settings().get(_key(training.settings), (None, None))
+        return found
 
     def begin(self, training: Training) -> tuple[bool, str | None]:
         """Get ready for a training that is not finished.
@@ -112,17 +114,24 @@ class Results:
         """Keep a result."""
         write_json(self._path(training), {"name": training.name, "settings": training.settings, **result})
 
+    def folders(self, run: Run) -> list[Path]:
+        """The folders of a run's finished trainings, as far as they hold what was trained."""
+        wanted = {_key(run.settings(seed)) for seed in run.seeds}
+        found = [path for key, (path, _) in self._by_settings().items() if key in wanted]
+        folders = [self.folder / "runs" / path.stem for path in sorted(found)]
+        return [folder for folder in folders if (folder / BEST).is_file()]
+
     def of(self, run: Run) -> Iterator[dict[str, Any]]:
         """The finished trainings of a run, whichever part they were made for."""
         everything = self._by_settings()
         for seed in run.seeds:
             if found := everything.get(_key(run.settings(seed))):
-                yield found
+                yield found[1]
 
-    def _by_settings(self) -> dict[str, dict[str, Any]]:
+    def _by_settings(self) -> dict[str, tuple[Path, dict[str, Any]]]:
         paths = sorted((self.folder / "results").glob("*.json"))
-        found = [content for path in paths if (content := read_json(path)) and "settings" in content]
-        return {_key(content["settings"]): content for content in found}
+        found = [(path, content) for path in paths if (content := read_json(path)) and "settings" in content]
+        return {_key(content["settings"]): (path, content) for path, content in found}
 
     def _path(self, training: Training) -> Path:
         return self.folder / "results" / f"{training.file_name}.json"

@@ -1,8 +1,11 @@
 """Runs the trainings of a plan that are not finished yet."""
 
+import json
 import platform
 import sys
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -12,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 import lightconv
+from lightconv.errors import UsageError
 from lightconv.experiment.plan import Plan
 from lightconv.experiment.results import Results, Training, trainings
 from lightconv.experiment.scoring import score
@@ -40,11 +44,14 @@ def run(plan: Plan, results: Results, console: Console) -> None:
             if difference:
                 console.print(f"{training.name} is trained again, for its configuration has changed: {difference}")
             bar.begin(training.name, epochs[training.file_name])
+            arguments, folder = _arguments(training, plan), results.run_folder(training)
+            teachers = _teachers(training, results)
             classifier, data, rows = train(
-                _arguments(training, plan), results.run_folder(training), bar.tell, resume=resume
+                [*arguments, *_taught(teachers, lambda path: path)], folder, bar.tell, resume=resume
             )
+            taught = _taught(teachers, lambda path: path.relative_to(results.folder))
             result = {
-                "command": "lightconv fit " + " ".join(_arguments(training, plan)),
+                "command": "lightconv fit " + " ".join([*arguments, *taught]),
                 "task": classifier.task,
                 "network": classifier.hparams["network"],
                 "network_options": classifier.hparams.get("network_options") or {},
@@ -77,6 +84,24 @@ def versions() -> dict[str, Any]:
 def _arguments(training: Training, plan: Plan) -> list[str]:
     threads = [f"--threads={plan.threads}"] if plan.threads else []
     return [*training.run.arguments(training.seed), *threads]
+
+
+def _teachers(training: Training, results: Results) -> list[Path]:
+    """The folders of those that a training learns from."""
+    teachers = training.run.teachers
+    if teachers is None:
+        return []
+    folders = results.folders(teachers)
+    if len(folders) < len(teachers.seeds):
+        raise UsageError(
+            f"Expected {teachers.name!r} to be finished before {training.run.name!r}, which it teaches, but only "
+            f"{len(folders)} of {len(teachers.seeds)} trainings are in '{results.folder}'; do not leave it out."
+        )
+    return folders
+
+
+def _taught(teachers: Sequence[Path], place: Callable[[Path], Path]) -> list[str]:
+    return [f"--model.teachers={json.dumps([str(place(path)) for path in teachers])}"] if teachers else []
 
 
 def _check(training: Training, plan: Plan) -> int:

@@ -3,7 +3,7 @@
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
@@ -22,6 +22,9 @@ from lightconv.tasks.optimisation import (
     make_optimizer,
     one_cycle,
 )
+
+if TYPE_CHECKING:
+    from lightconv.tasks.teaching import Teachers
 
 Batch = tuple[Tensor, Tensor]
 
@@ -51,6 +54,8 @@ class Classifier(LeanModule):
         halve_every: epochs, for ``"halving"``.
         network_options: arguments of the network's function in :mod:`lightconv.tasks.networks`, where it has any;
             those of the book's and the report's networks are :func:`~lightconv.tasks.networks.conv_pool_relu`'s.
+        teachers: runs or checkpoints of finished classifiers of the same task, to learn from beside the labels, see
+            :class:`~lightconv.tasks.teaching.Teachers`. They are read when fitting begins.
 
     Raises:
         UsageError: if there is no network of that name or it has no such option, or a number is out of its range.
@@ -76,6 +81,7 @@ class Classifier(LeanModule):
         schedule: ScheduleName = "one_cycle",
         halve_every: int = 20,
         network_options: dict[str, Any] | None = None,
+        teachers: list[str] | None = None,
     ) -> None:
         super().__init__()
         if network not in self.networks:
@@ -99,6 +105,7 @@ class Classifier(LeanModule):
         self.val_figures = Figures("val", classes, self.digits, detailed=True)
         self.test_figures = Figures("test", classes, self.digits, detailed=True)
         self._learning_rate = 0.0
+        self._teachers: Teachers | None = None
 
     def _network(self, name: str, options: Mapping[str, Any]) -> nn.Module:
         try:
@@ -126,10 +133,10 @@ class Classifier(LeanModule):
         return (x.to(self.input_mean.dtype) - self.input_mean) / self.input_std
 
     def setup(self, stage: str) -> None:
-        """Take mean and standard deviation from the training part; a checkpoint's replace them.
+        """Take mean and standard deviation from the training part, a checkpoint's replace them; call the teachers.
 
         Raises:
-            UsageError: if the data have another number of classes.
+            UsageError: if the data have another number of classes, or there is something wrong with a teacher.
         """
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "class_names"):
@@ -144,10 +151,15 @@ class Classifier(LeanModule):
             mean, std = data.statistics()
             self.input_mean.fill_(mean)
             self.input_std.fill_(std)
+        if stage == "fit" and self.hparams["teachers"]:
+            from lightconv.tasks.teaching import Teachers  # which are classifiers themselves
+
+            self._teachers = Teachers(self.hparams["teachers"], self)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Cross entropy of a batch."""
-        return self._step(batch, self.train_figures)
+        """Cross entropy of a batch; what the teachers say comes in, if there are any."""
+        logits, loss = self._step(batch, self.train_figures)
+        return loss if self._teachers is None else self._teachers.loss(batch[0], logits, loss)
 
     # Lightning asks for the step's signature in each step: worked out once, it is at hand.
     training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
@@ -166,11 +178,13 @@ class Classifier(LeanModule):
         return self(self.preprocess(raw)).softmax(1)
 
     def on_train_start(self) -> None:
-        """Make sure that a schedule as long as the training ends when the training does.
+        """Send the teachers where the network is; make sure that a schedule as long as the training ends when it does.
 
         Raises:
             UsageError: if the run goes on for another number of steps than it began with.
         """
+        if self._teachers is not None:
+            self._teachers.to(self.device)
         steps = self.trainer.estimated_stepping_batches
         for config in self.trainer.lr_scheduler_configs:
             planned = getattr(config.scheduler, "total_steps", steps)
@@ -250,12 +264,12 @@ class Classifier(LeanModule):
         self.provenance = checkpoint.get("provenance", {})
         self.class_names = tuple(checkpoint.get("class_names", self.class_names))
 
-    def _step(self, batch: Batch, figures: Figures) -> Tensor:
+    def _step(self, batch: Batch, figures: Figures) -> tuple[Tensor, Tensor]:
         raw, labels = batch
         logits = self(self.preprocess(raw))
         loss = F.cross_entropy(logits, labels)
         figures.update(loss.detach(), logits.detach(), labels)
-        return loss
+        return logits, loss
 
     def _log(self, figures: Figures) -> None:
         for name, value in figures.compute().items():

@@ -142,3 +142,34 @@ parts:
     kinds = {path.stem for path in (folder / "pictures").iterdir()}
     assert {"pairs-sweep", "pairs-seen", "pairs-curves"} <= kinds
     assert "not MNIST" in result["data"]["title"]
+
+
+TAUGHT = """
+title: A teacher and its student
+seeds: [1, 2]
+threads: 1
+parts:
+  - name: teachers
+    title: Teachers
+    runs:
+      book: {config: mnist1d_book, data.fraction: 0.25, trainer.max_epochs: 1}
+  - name: students
+    title: Students
+    runs:
+      taught: {config: mnist1d_book, data.fraction: 0.25, trainer.max_epochs: 1, seeds: [1], teachers: book}
+"""
+
+
+def test_a_run_learns_from_those_of_an_earlier_part(command: Command, capsys: pytest.CaptureFixture[str]):
+    Path("taught.yaml").write_text(TAUGHT)
+    assert command("--run_dir", "x", "--only", "taught", config="taught.yaml") == 2
+    assert (
+        "Expected 'book' to be finished before 'taught', which it teaches, but only 0 of 2" in capsys.readouterr().err
+    )
+    assert command("--run_dir", "x", config="taught.yaml") == 0
+    found = results("x")
+    assert found["students-taught-1"]["command"].endswith(
+        '--model.teachers=["runs/teachers-book-1", "runs/teachers-book-2"]'
+    )
+    before, after = (found[name]["epochs"][0]["train_loss"] for name in ("teachers-book-1", "students-taught-1"))
+    assert before != after

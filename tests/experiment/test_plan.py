@@ -78,6 +78,15 @@ def test_what_was_trained_for_one_part_is_not_trained_again_for_another(tmp_path
     assert [results.finished(training) for training in trainings(changed)] == [None]
 
 
+def test_who_is_taught_depends_on_its_teachers(tmp_path: Path):
+    taught = SWEEP.replace("the same: {", "the same: {teachers: 'b, 10 %', ")
+    (run,) = plan(taught, tmp_path, only=["the*"]).parts[0].runs
+    assert [teacher["model.network"] for teacher in run.settings(2)["model.teachers"]] == ["tiny"] * 3
+    assert run.arguments(1) == plan(SWEEP, tmp_path, only=["the*"]).parts[0].runs[0].arguments(1)
+    (other,) = plan(taught.replace("tiny", "book"), tmp_path, only=["the*"]).parts[0].runs
+    assert run.settings(1) != other.settings(1)
+
+
 def test_choosing(tmp_path: Path):
     read = plan(SWEEP, tmp_path, only=["b*", "the*"], seeds=[9], options={"trainer.max_epochs": 1}, threads=2)
     assert names(read) == ["b, 10 %", "b, 100 %", "the same"]
@@ -129,6 +138,7 @@ def change(code: str) -> str:
         ("p['runs']['tiny']['model.network'] = 'huge'", "to be one of book, light, tiny"),
         ("p['runs']['tiny']['model.network_options'] = {'wings': 2}", "Expected `network_options` that 'tiny' has"),
         ("p['runs']['tiny']['data.fraction'] = 2", "Expected `fraction` to lie in 0 < fraction <= 1, but got 2.0."),
+        ("p['runs']['tiny']['teachers'] = 'book'", "Expected `teachers` of 'tiny' in `parts[0]` to name a run of an"),
         ("p['runs']['tiny'] = None", "Expected 'tiny' of `parts[0]` to hold keys and values, but got None."),
         ("p['closer'] = 'tinny'", "but got 'tinny'; did you mean `tiny`?"),
         ("p['references']['people'] = {}", "to hold `accuracy`, but there is none."),
