@@ -104,6 +104,7 @@ def conv_transpose1d(
         RuntimeError: for shapes, dtypes or numbers that do not fit together.
         TypeError: for arguments of another type.
 
+    >>> import torch
     >>> x = torch.tensor([[[1.0, 2.0]]])
     >>> conv_transpose1d(x, torch.tensor([[[1.0, 10.0, 100.0]]]), stride=2)
     tensor([[[  1.,  10., 102.,  20., 200.]]])
@@ -147,6 +148,7 @@ def conv_transpose2d(
         RuntimeError: for shapes, dtypes or numbers that do not fit together.
         TypeError: for arguments of another type.
 
+    >>> import torch
     >>> conv_transpose2d(torch.randn(8, 16, 16, 16), torch.randn(16, 3, 2, 2), stride=2).shape
     torch.Size([8, 3, 32, 32])
     """
@@ -189,6 +191,7 @@ def conv_transpose3d(
         RuntimeError: for shapes, dtypes or numbers that do not fit together.
         TypeError: for arguments of another type.
 
+    >>> import torch
     >>> conv_transpose3d(torch.randn(2, 4, 6, 14, 14), torch.randn(4, 1, 3, 3, 3), groups=4).shape
     torch.Size([2, 4, 8, 16, 16])
     """

@@ -24,7 +24,7 @@ def sentence(message: str, options: Iterable[str] = ()) -> str:
     >>> sentence('Parser key "trainer.max_epochs":\\n  Expected a <class \\'int\\'>. Got value: many')
     'Expected `trainer.max_epochs` to be an integer, but got many.'
     """
-    for reader in (_already_one, _unknown_option, _missing, _unknown_class, _no_class, _wrong_value):
+    for reader in (_already_one, _missing, _unknown_option, _unknown_class, _no_class, _wrong_value):
         if found := reader(message, list(options)):
             return found
     text = " ".join(message.split())
@@ -53,8 +53,14 @@ def _unknown_option(message: str, options: list[str]) -> str | None:
     return f"Expected an option that there is, but got `{found[1]}`{nearest(found[1], options)}" if found else None
 
 
+# Without a class jsonargparse takes the base, which has few of the options.
+_BASE = re.compile(
+    r"""Parser key "(model|data)":(?s:.*)class_path 'lightconv\.(?:tasks\.Classifier|data\.InMemoryData)'"""
+)
+
+
 def _missing(message: str, options: list[str]) -> str | None:
-    found = re.search(r"arguments are required: (?:\w+\.)?(\w+)", message)
+    found = re.search(r"arguments are required: (?:\w+\.)?(\w+)", message) or _BASE.search(message)
     return (
         f"Expected `{found.group(1)}` to be given; name a configuration with `--config`, for example "
         "`--config mnist1d`."
