@@ -169,13 +169,13 @@ def converting(folder: Path) -> Callable[[], object]:
     [(exporting, 100), (loading, 200), (predicting, 20_000), (quantizing, 30), (converting, 1000)],
 )
 def test_again_and_again(prepare: Callable[[Path], Callable[[], object]], times: int, tmp_path: Path):
-    """Memory is looked at after a tenth and in the end, without what is free, but has not been given back yet."""
+    """Memory is looked at after each tenth, without what is free, but has not been given back yet."""
     step = prepare(tmp_path)
-    for _ in range(times // 10):
-        step()
-    begin = in_use()
-    for _ in range(times - times // 10):
-        step()
-    grown = in_use() - begin
+    sizes = []
+    for _ in range(10):
+        for _ in range(times // 10):
+            step()
+        sizes.append(in_use())
+    grown = sizes[-1] - sizes[0]
     print(f"{prepare.__name__} {times:,} times, {grown:+.1f} MiB after the first tenth")
     assert grown < 8
