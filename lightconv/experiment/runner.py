@@ -4,7 +4,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,8 @@ def run(plan: Plan, results: Results, console: Console) -> None:
             bar.begin(training.name, epochs[training.file_name])
             arguments, folder = _arguments(training, plan), results.run_folder(training)
             teachers = _teachers(training, results)
-            classifier, data, rows = train(
-                [*arguments, *_taught(teachers, lambda path: path)], folder, bar.tell, resume=resume
-            )
-            taught = _taught(teachers, lambda path: path.relative_to(results.folder))
+            classifier, data, rows = train([*arguments, *_taught(teachers)], folder, bar.tell, resume=resume)
+            taught = _taught([path.relative_to(results.folder) for path in teachers])
             result = {
                 "command": "lightconv fit " + " ".join([*arguments, *taught]),
                 "task": classifier.task,
@@ -100,8 +98,8 @@ def _teachers(training: Training, results: Results) -> list[Path]:
     return folders
 
 
-def _taught(teachers: Sequence[Path], place: Callable[[Path], Path]) -> list[str]:
-    return [f"--model.teachers={json.dumps([str(place(path)) for path in teachers])}"] if teachers else []
+def _taught(teachers: Sequence[Path]) -> list[str]:
+    return [f"--model.teachers={json.dumps([str(path) for path in teachers])}"] if teachers else []
 
 
 def _check(training: Training, plan: Plan) -> int:
