@@ -133,6 +133,11 @@ def _cost(x: Tensor, weight: Sizes, groups: int) -> int:
 # --- all pieces ----------------------------------------------------------------------------------------------
 
 
+def channel_vector(bias: Tensor, axes: int) -> Tensor:
+    """One number for each channel, to be added to (N, C, *size) of so many axes."""
+    return bias.reshape(-1, *(1,) * axes)
+
+
 def conv(x: Tensor, w: Tensor, b: Tensor | None, stride: Sizes, pads: Sizes, dilation: Sizes, groups: int) -> Tensor:
     """The convolution, without autograd."""
     kernel, whole = tuple(w.shape[2:]), padded_size(tuple(x.shape[2:]), pads)
@@ -142,7 +147,7 @@ def conv(x: Tensor, w: Tensor, b: Tensor | None, stride: Sizes, pads: Sizes, dil
     for samples, rows, read in pieces(tuple(y.shape), whole, kernel, stride, dilation, cost, piece_bytes(x)):
         piece = zero_pad(x[samples], pads)[:, :, read]
         y[samples, :, rows] = _convolve(piece, w, stride, dilation, groups)
-    return y if b is None else y.add_(b.reshape(-1, *(1,) * len(stride)))
+    return y if b is None else y.add_(channel_vector(b, len(stride)))
 
 
 def conv_transpose(
@@ -173,7 +178,7 @@ def conv_transpose(
             y[samples] = zero_pad(total, crop)
     if x.numel() == 0:
         y.zero_()
-    return y if b is None else y.add_(b.reshape(-1, *(1,) * len(stride)))
+    return y if b is None else y.add_(channel_vector(b, len(stride)))
 
 
 def conv_weight(

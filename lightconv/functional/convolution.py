@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from lightconv.functional import columns
+from lightconv.functional.columns import channel_vector
 from lightconv.functional.contraction import contract
 from lightconv.functional.dispatch import Operation, accumulation_dtype
 from lightconv.functional.geometry import (
@@ -77,15 +78,11 @@ def _contract(equation: str, a: Tensor, b: Tensor) -> Tensor:
     return contract(equation.replace("O", "opq"[:axes]).replace("T", "tuv"[:axes]), a, b)
 
 
-def _channel_vector(bias: Tensor, axes: int) -> Tensor:
-    return bias.reshape(-1, *(1,) * axes)
-
-
 def _conv_definition(
     x: Tensor, w: Tensor, b: Tensor | None, stride: Sizes, pads: Sizes, dilation: Sizes, groups: int
 ) -> Tensor:
     y = _convolve(zero_pad(x, pads), w, stride, dilation, groups)
-    return y if b is None else y + _channel_vector(b, len(stride))
+    return y if b is None else y + channel_vector(b, len(stride))
 
 
 def _transpose_definition(
@@ -102,7 +99,7 @@ def _transpose_definition(
     out = conv_transpose_output_size(tuple(x.shape[2:]), kernel, stride, pads, dilation, output_padding)
     y = _spread(x, w, padded_size(out, pads), stride, dilation, groups)
     y = zero_pad(y, tuple(-p for p in pads)).to(x.dtype)
-    return y if b is None else y + _channel_vector(b, len(stride))
+    return y if b is None else y + channel_vector(b, len(stride))
 
 
 def _weight_definition(
@@ -167,7 +164,7 @@ def _transpose_aten(
     if b is None or max(extra) <= 0:
         return zero_pad(y, (*(-p for p in low), *extra))
     y = torch.convolution(x, w, None, stride, (0,) * axes, dilation, True, (0,) * axes, groups)
-    return zero_pad(y, (*(-p for p in low), *extra)) + _channel_vector(b, axes)
+    return zero_pad(y, (*(-p for p in low), *extra)) + channel_vector(b, axes)
 
 
 def _weight_shape(
