@@ -3,7 +3,8 @@
 The notebooks' loops are theirs in structure: notebook 10.2 walks a DataLoader over a TensorDataset and then runs the
 whole training part and the whole validation part through the network, each epoch; notebook 10.5 reads each picture
 as a PIL image, turns it into a tensor and normalises it, one by one, as torchvision's MNIST does. `fit` is all that
-the command does after the import: the Trainer, its callbacks, checkpoints, metrics.csv and curves.png.
+the command does after the import: the Trainer, its callbacks, checkpoints, metrics.csv and curves.png. Where MNIST's
+files are not in $LIGHTCONV_DATA (or data/), scikit-learn's digits stand in.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightconv.cli import main
 from lightconv.data import MNIST1DData, MNISTData
+from lightconv.errors import UsageError
 from lightconv.tasks import MNIST1DClassifier, MNISTClassifier
 
 QUIET = ["--trainer.enable_progress_bar", "false"]
@@ -62,6 +64,17 @@ def notebook_10_5(data: MNISTData, epochs: int) -> None:
         train(network, loader, optimizer)
 
 
+def pictures_at_hand(count: int) -> tuple[MNISTData, list[str]]:
+    """Some pictures of MNIST, or scikit-learn's digits; and the options of `fit` that say so."""
+    share = count / 60_000
+    data = MNISTData(fraction=share, val_split=0.0, source="local")
+    try:
+        data.part("train")
+    except UsageError:
+        return MNISTData(variant="digits", val_split=0.0), ["--data.variant", "digits"]
+    return data, ["--data.fraction", str(share)]
+
+
 def fit(config: str, folder: str, *options: str) -> Callable[[], None]:
     def run() -> None:
         status = main(["fit", "--config", config, "--threads", "1", "--run_dir", f"{folder}/run", *QUIET, *options])
@@ -98,11 +111,10 @@ if __name__ == "__main__":
             }
         }
         if given.pictures:
-            share = given.pictures / 60_000
-            pictures = MNISTData(fraction=share, val_split=0.0)
-            tasks[f"MNIST, book, {given.pictures:,} pictures"] = {
+            pictures, options = pictures_at_hand(given.pictures)
+            tasks[f"{pictures.title}, book, {len(pictures.part('train')[1]):,} pictures"] = {
                 "notebook": lambda: notebook_10_5(pictures, 1),
-                **fits("mnist_book", "--data.fraction", str(share), "--trainer.max_epochs", "1"),
+                **fits("mnist_book", *options, "--trainer.max_epochs", "1"),
             }
         for task, candidates in tasks.items():
             times = measure(candidates, repeats=given.repeats)

@@ -49,6 +49,11 @@ def export_onnx(
         ExportError: (a ValueError) if the file cannot be written or the classifier not be expressed.
         VerificationError: (a RuntimeError) if onnxruntime does not compute the same.
     """
+    if not hasattr(classifier, "raw_shape"):
+        raise ExportError(
+            f"Expected one of lightconv's classifiers to export, but got {type(classifier).__name__}; export other "
+            "modules with lightconv.deploy.to_onnx."
+        )
     check_place(path)
     with Staged(path) as file, Staged(card_path(path)) as card:
         shape = tuple(classifier.raw_shape)
@@ -119,13 +124,14 @@ def _raw_input(samples: Tensor | np.ndarray, like: Tensor) -> Tensor:
 def _facts(classifier: Any, scores: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the file says about itself."""
     import lightconv
+    from lightconv.tasks.own_networks import network_name
 
     recipe = {key: value for key, value in sorted(dict(classifier.hparams).items()) if key != "network"}
     if teachers := recipe.pop("teachers", None):
         recipe["teachers"] = len(teachers)  # where they lie is of this machine
     return {
         "task": classifier.task,
-        "network": classifier.hparams.network,
+        "network": network_name(classifier.hparams.network),
         "class_names": list(classifier.class_names),
         "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
         "scores": dict(scores or {}),

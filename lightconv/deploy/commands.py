@@ -27,6 +27,7 @@ def export(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--ckpt_path", required=True, metavar="CKPT", help="checkpoint that `fit` has written")
     parser.add_argument("--output", required=True, metavar="FILE.onnx", help="file to write")
+    parser.add_argument("--network", metavar="FILE.py", help="the file of its network, if it is one of yours")
     parser.add_argument("--root", metavar="FOLDER", help="where the data lie that the classifier is scored on")
     parser.add_argument("--no_scores", action="store_true", help="do not score the classifier for its card")
     arguments = parser.parse_args(argv)
@@ -37,7 +38,7 @@ def export(argv: Sequence[str]) -> None:
     from lightconv.tasks import load
 
     check_place(arguments.output)
-    classifier: Any = load(arguments.ckpt_path)
+    classifier: Any = load(arguments.ckpt_path, arguments.network)
     scores = None if arguments.no_scores else score(classifier, arguments.root)
     report = export_onnx(classifier, arguments.output, scores=scores)
     print(report)

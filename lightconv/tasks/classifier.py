@@ -3,7 +3,8 @@
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 import lightconv.nn as nn
 from lightconv.errors import UsageError
+from lightconv.tasks import own_networks
 from lightconv.tasks.figures import Figures
 from lightconv.tasks.lean import LeanModule
 from lightconv.tasks.optimisation import (
@@ -44,7 +46,8 @@ class Classifier(LeanModule):
     more than one number: the accuracy of each class, and the confusion matrix.
 
     Args:
-        network: name of the network.
+        network: name of the network, or of a Python file and a function in it, ``"nets.py:mine"``, whose code is run:
+            it returns a network from one sample's channel, (N, 1, 40) for example, to logits (N, classes).
         optimizer: ``"adamw"`` or ``"sgd"``.
         learning_rate: the largest one of the schedule.
         momentum: SGD's momentum, AdamW's first beta.
@@ -84,8 +87,7 @@ class Classifier(LeanModule):
         teachers: list[str] | None = None,
     ) -> None:
         super().__init__()
-        if network not in self.networks:
-            raise UsageError(f"Expected `network` to be one of {', '.join(self.networks)}, but got {network!r}.")
+        self.check_network(network)
         check_names(optimizer, schedule)
         if learning_rate <= 0:
             raise UsageError(f"Expected `learning_rate` to be positive, but got {learning_rate}.")
@@ -96,6 +98,7 @@ class Classifier(LeanModule):
         if halve_every < 1:
             raise UsageError(f"Expected `halve_every` to be a positive integer, but got {halve_every}.")
         self.save_hyperparameters()
+        self._network_sha256 = own_networks.fingerprint(network) if own_networks.is_own(network) else None
         self.network = self._network(network, network_options or {})
         self.register_buffer("input_mean", torch.tensor(0.0))
         self.register_buffer("input_std", torch.tensor(1.0))
@@ -107,7 +110,33 @@ class Classifier(LeanModule):
         self._learning_rate = 0.0
         self._teachers: Teachers | None = None
 
+    @classmethod
+    def check_network(cls, network: str) -> None:
+        """Raise UsageError if `network` is neither one of ours nor a file and a function in it."""
+        if network not in cls.networks and not own_networks.is_own(network):
+            raise UsageError(
+                f"Expected `network` to be one of {', '.join(cls.networks)}, or a function in a file of yours, like "
+                f"nets.py:mine, but got {network!r}."
+            )
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **options: Any) -> Self:
+        """What Lightning's does, except that it makes a user's network only if `network` names it.
+
+        Raises:
+            UsageError: if not. :func:`lightconv.tasks.load` has more to say of what may be wrong with a checkpoint.
+        """
+        with nullcontext() if own_networks.is_own(options.get("network")) else own_networks.refused():
+            return super().load_from_checkpoint(checkpoint_path, *args, **options)
+
+    @property
+    def network_name(self) -> str:
+        """The network's name; of one in a user's file the name of its function."""
+        return own_networks.network_name(self.hparams["network"])
+
     def _network(self, name: str, options: Mapping[str, Any]) -> nn.Module:
+        if own_networks.is_own(name):
+            return own_networks.make(name, options, self.raw_shape, len(self.class_names))
         try:
             return self.networks[name](**options)
         except (TypeError, ValueError) as error:
@@ -251,13 +280,15 @@ class Classifier(LeanModule):
         checkpoint["class_names"] = list(self.class_names)
         checkpoint["provenance"] = {
             "task": self.task,
-            "network": self.hparams["network"],
+            "network": self.network_name,
             "data": data.describe() if hasattr(data, "describe") else None,
             "seed_everything": int(seed) if seed else None,
             "epochs": self.trainer.current_epoch + 1,
             "val_accuracy": None if accuracy is None else float(accuracy),
             "lightconv": __version__,
         }
+        if own_networks.is_own(self.hparams["network"]):
+            checkpoint["provenance"]["network_sha256"] = self._network_sha256
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember where the weights come from and what they tell apart."""

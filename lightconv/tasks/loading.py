@@ -7,30 +7,35 @@ from typing import Any
 
 import torch
 
-from lightconv.errors import UsageError
+from lightconv.errors import UsageError, printable
+from lightconv.tasks import own_networks
 from lightconv.tasks.classifier import Classifier
 from lightconv.tasks.mnist import MNISTClassifier
 from lightconv.tasks.mnist1d import MNIST1DClassifier
 from lightconv.tasks.mnist100 import MNIST100Classifier
 
 BEST = "best.ckpt"
+COPY = "network.py"
 _SPARE = 1 << 20  # bytes
 TASKS: dict[str, type[Classifier]] = {
     task.task: task for task in (MNIST1DClassifier, MNISTClassifier, MNIST100Classifier)
 }
 
 
-def load(path: str | Path) -> Classifier:
+def load(path: str | Path, network: str | None = None) -> Classifier:
     """The classifier that a checkpoint of ours holds, in eval mode, on the CPU.
 
     Args:
         path: a ``.ckpt`` file that ``fit`` has written, or the folder of a run, whose ``best.ckpt`` is meant. It is
             read without unpickling objects.
+        network: the file of the checkpoint's network, ``"nets.py"`` or ``"nets.py:mine"``, if it is not one of ours:
+            its code is run, which a checkpoint alone must not bring about.
 
     Raises:
-        UsageError: if there is no such file, it is damaged, or it comes from elsewhere.
+        UsageError: if there is no such file, it is damaged, or it comes from elsewhere; or if its network is from a
+            file that was not named, or has changed since.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, network)
     try:
         classifier = task_class(checkpoint)(**checkpoint["hyper_parameters"])
         classifier.load_state_dict(checkpoint["state_dict"])
@@ -48,11 +53,15 @@ def task_class(checkpoint: dict[str, Any]) -> type[Classifier]:
     return TASKS[checkpoint["provenance"]["task"]]
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, network: str | None = None) -> dict[str, Any]:
     """The contents of a checkpoint of ours.
 
+    Args:
+        path: see :func:`load`.
+        network: see :func:`load`; what the checkpoint says of its network becomes this.
+
     Raises:
-        UsageError: if there is no such file, it is damaged, or it comes from elsewhere.
+        UsageError: as :func:`load` does.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -75,7 +84,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"Expected a checkpoint of a lightconv classifier, but {str(path)!r} comes from something else; "
             f"known tasks are {', '.join(TASKS)}."
         )
-    _check_network(checkpoint, path)
+    _settle_network(checkpoint, path, network)
+    _check_size(checkpoint, path)
     return checkpoint
 
 
@@ -95,7 +105,29 @@ def _check_file(path: Path) -> None:
                         raise zipfile.BadZipFile("it asks for a bytearray")
 
 
-def _check_network(checkpoint: dict[str, Any], path: Path) -> None:
+def _settle_network(checkpoint: dict[str, Any], path: Path, network: str | None) -> None:
+    """Of a network that is not ours: make sure that the user named its file, and that it is the same."""
+    given = checkpoint["hyper_parameters"].get("network")
+    if not own_networks.is_own(given):
+        return
+    wanted = own_networks.network_name(given)
+    named = network or ""
+    if not named.endswith((".py", f".py:{wanted}")):
+        own, file = printable(given), printable(str(own_networks.source(given)))
+        raise UsageError(
+            f"Expected a network of lightconv's, but that of {str(path)!r} is {own}, whose code would run; name its "
+            f"file, if you trust it: `--network {file}`, of `fit` and `test` `--model.network {own}`."
+        )
+    found = named if own_networks.is_own(named) else f"{named}:{wanted}"
+    file = str(own_networks.source(found))
+    if own_networks.fingerprint(found) != checkpoint["provenance"].get("network_sha256"):
+        copy = path.parent / COPY
+        hint = f"; its copy is {str(copy)!r}" if copy.is_file() else ""
+        raise UsageError(f"Expected {file!r} as it was when {str(path)!r} was trained, but it has changed since{hint}.")
+    checkpoint["hyper_parameters"]["network"] = found
+
+
+def _check_size(checkpoint: dict[str, Any], path: Path) -> None:
     """Make sure that the network which the checkpoint names is no larger than what the checkpoint holds of it."""
     held = {name: value for name, value in checkpoint["state_dict"].items() if isinstance(value, torch.Tensor)}
     try:

@@ -29,5 +29,5 @@ class MNISTClassifier(Classifier):
     input_name = "image"
     raw_shape = (28, 28)
 
-    def __init__(self, network: Literal["book", "light", "tiny"] = "light", **recipe: Any) -> None:
+    def __init__(self, network: Literal["book", "light", "tiny"] | str = "light", **recipe: Any) -> None:
         super().__init__(network, **recipe)

@@ -45,7 +45,9 @@ class MNIST100Classifier(Classifier):
     input_name = "image"
     raw_shape = (28, 56)
 
-    def __init__(self, network: Literal["original", "v1", "v2", "light", "tiny"] = "light", **recipe: Any) -> None:
+    def __init__(
+        self, network: Literal["original", "v1", "v2", "light", "tiny"] | str = "light", **recipe: Any
+    ) -> None:
         super().__init__(network, **recipe)
         self.enlarges = network in ("original", "v1", "v2")
 

@@ -29,5 +29,5 @@ class MNIST1DClassifier(Classifier):
     input_name = "signal"
     raw_shape = (40,)
 
-    def __init__(self, network: Literal["book", "light", "tiny"] = "light", **recipe: Any) -> None:
+    def __init__(self, network: Literal["book", "light", "tiny"] | str = "light", **recipe: Any) -> None:
         super().__init__(network, **recipe)

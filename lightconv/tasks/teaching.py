@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from lightconv.errors import UsageError
 from lightconv.surgery import fuse
+from lightconv.tasks import own_networks
 from lightconv.tasks.loading import load
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Teachers:
 
 
 def _read(path: str | Path, student: "Classifier") -> "Classifier":
-    teacher = load(path)
+    own = student.hparams["network"]
+    teacher = load(path, str(own_networks.source(own)) if own_networks.is_own(own) else None)
     if teacher.task != student.task or teacher.class_names != student.class_names:
         raise UsageError(
             f"Expected `teachers` that tell apart what {type(student).__name__} does, {len(student.class_names)} "

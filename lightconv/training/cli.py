@@ -22,8 +22,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 from lightconv.data import InMemoryData
 from lightconv.errors import UsageError
 from lightconv.files import beside
-from lightconv.tasks import Classifier
-from lightconv.tasks.loading import read_checkpoint, task_class
+from lightconv.tasks import Classifier, own_networks
+from lightconv.tasks.loading import COPY, read_checkpoint, task_class
 from lightconv.training.buffers import reuse_buffers
 from lightconv.training.callbacks import BestAndLast, Curves, EpochSeed, MetricsFile, Progress
 from lightconv.training.callbacks.curves import CURVES
@@ -120,7 +120,7 @@ class TrainingCLI(LightningCLI):
         for path in paths:
             foreign = check_config(path, {"trainer"}, {name.partition(".")[0] for name in known} - {"trainer"})
             if foreign:
-                _say(f"{path} names classes from elsewhere, whose code will run: {', '.join(sorted(set(foreign)))}")
+                _say(f"{path} names code from elsewhere, which will run: {', '.join(sorted(set(foreign)))}")
         try:
             self.config = parser.parse_args([command, *arguments])
         except ArgumentError as error:
@@ -148,8 +148,9 @@ class TrainingCLI(LightningCLI):
         elif path is not None and command != "fit":
             self.folder = RunFolder(path.parent)
         else:
-            network = options.model.init_args.network
-            self.folder = RunFolder(Path("runs") / f"{_class(options.model.class_path).task}-{network}")
+            kind, network = _class(options.model.class_path), options.model.init_args.network
+            kind.check_network(network)
+            self.folder = RunFolder(Path("runs") / f"{kind.task}-{own_networks.network_name(network)}")
         options.run_dir = str(self.folder)
         if options.trainer.precision == "auto":
             options.trainer.precision = precision_of(options.trainer.accelerator)
@@ -165,7 +166,7 @@ class TrainingCLI(LightningCLI):
         self.resuming = path.parent.resolve() == self.folder.path.resolve()
 
     def _take_from_checkpoint(self, path: Path, command: str, options: Namespace) -> None:
-        checkpoint = read_checkpoint(path)
+        checkpoint = read_checkpoint(path, options.model.init_args.network)
         kind, given = task_class(checkpoint), checkpoint["hyper_parameters"]
         if command != "fit":
             options.model = Namespace(class_path=f"{kind.__module__}.{kind.__qualname__}", init_args=Namespace(**given))
@@ -193,6 +194,7 @@ class TrainingCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (ValueError, TypeError, MisconfigurationException) as error:
+            self.folder.discard()
             raise UsageError(sentence(str(error))) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -342,6 +344,9 @@ class RunRecord(SaveConfigCallback):
         if aside := self.folder.set_aside():
             _say(f"The run that was in {self.folder} is now in {aside}")
         self._write(self.config)
+        if own_networks.is_own(network := pl_module.hparams["network"]):
+            with beside(self.folder.path / COPY) as file:
+                file.write(own_networks.source(network).read_bytes())
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A run goes on, perhaps to more epochs; until here it may have been refused."""
@@ -372,7 +377,7 @@ def _class(path: str) -> Any:
 
 
 def _name(model: Classifier) -> str:
-    return f"{type(model).__name__}, network {model.hparams['network']}"
+    return f"{type(model).__name__}, network {model.network_name}"
 
 
 def _title(model: Classifier) -> str:

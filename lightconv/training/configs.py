@@ -9,6 +9,7 @@ import yaml
 
 import lightconv
 from lightconv.errors import UsageError
+from lightconv.tasks.own_networks import is_own
 from lightconv.training.complaints import nearest
 
 _LARGEST = 10_000  # values
@@ -67,7 +68,8 @@ def check_config(path: Path, sections: Collection[str], options: Collection[str]
         options: keys whose values are checked elsewhere.
 
     Returns:
-        the classes it names that come neither with lightconv nor with what it is built on: their code will run.
+        the classes and networks it names that come neither with lightconv nor with what it is built on: their code
+        will run.
 
     Raises:
         UsageError: if not.
@@ -83,7 +85,9 @@ def check_config(path: Path, sections: Collection[str], options: Collection[str]
             )
         if key in sections and not isinstance(value, dict):
             raise UsageError(f"Expected `{key}` in {str(path)!r} to hold keys and values, but got {value!r}.")
-    return [name for name in _class_paths(config) if "." in name and name.partition(".")[0] not in _FAMILIAR]
+    classes = [name for name in _values(config, "class_path") if "." in name]
+    foreign = [name for name in classes if name.partition(".")[0] not in _FAMILIAR]
+    return foreign + [name for name in _values(config, "network") if is_own(name)]
 
 
 def _size(thing: Any, known: dict[int, float]) -> float:
@@ -97,7 +101,8 @@ def _size(thing: Any, known: dict[int, float]) -> float:
     return known[id(thing)]
 
 
-def _class_paths(config: Any) -> Iterator[str]:
+def _values(config: Any, key: str) -> Iterator[str]:
+    """Texts that are the value of a key, wherever it stands."""
     waiting = [config]
     while waiting:
         thing = waiting.pop()
@@ -105,7 +110,7 @@ def _class_paths(config: Any) -> Iterator[str]:
             waiting += thing
         elif isinstance(thing, dict):
             waiting += thing.values()
-            if isinstance(name := thing.get("class_path"), str):
+            if isinstance(name := thing.get(key), str):
                 yield name
 
 

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lightconv.errors import UsageError
 from lightconv.files import clear
-from lightconv.tasks.loading import BEST
+from lightconv.tasks.loading import BEST, COPY
 from lightconv.training import evaluation
 from lightconv.training.callbacks.best_and_last import LAST
 from lightconv.training.callbacks.curves import CURVES
@@ -21,7 +21,7 @@ except ImportError:  # Windows has no such locks
 CONFIG = "config.yaml"
 PREDICTIONS = "predictions.csv"
 # The last checkpoint first: once it is moved, a run that dies on the way is not taken for one to go on with.
-FILES = (LAST, BEST, CONFIG, METRICS, CURVES, PREDICTIONS, *evaluation.FILES)
+FILES = (LAST, BEST, CONFIG, COPY, METRICS, CURVES, PREDICTIONS, *evaluation.FILES)
 
 
 class RunFolder:
@@ -53,6 +53,11 @@ class RunFolder:
                 f"Expected a run folder that can be written, but got {str(self)!r} ({error.strerror}); "
                 "name another with `--run_dir`."
             ) from error
+
+    def discard(self) -> None:
+        """Remove the folder if nothing is in it: there was no run."""
+        with suppress(OSError):  # there is something
+            self.path.rmdir()
 
     @contextmanager
     def claimed(self) -> Iterator[None]:

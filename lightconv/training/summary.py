@@ -30,11 +30,12 @@ def summary(arguments: list[str]) -> None:
     )
     parser.add_argument("--run_dir", required=True, metavar="FOLDER", help="the run's folder")
     parser.add_argument("--model", required=True, metavar="FILE.onnx", help="the exported model")
+    parser.add_argument("--network", metavar="FILE.py", help="the file of the run's network, if it is one of yours")
     parser.add_argument("--root", metavar="FOLDER", help="where the data lie")
     given = parser.parse_args(arguments)
 
     torch.set_num_threads(1)  # the networks are too small to share
-    classifier = load(given.run_dir)
+    classifier = load(given.run_dir, given.network)
     try:
         runtime = Runtime(given.model, threads=1)
     except InputError as error:
@@ -57,7 +58,7 @@ def summary(arguments: list[str]) -> None:
     count = sum(parameter.numel() for parameter in classifier.parameters())
     for what, value in {
         "largest difference of a probability": f"{difference:.1e}, {disagreeing} labels differ",
-        "network": f"{classifier.hparams['network']}, {count:,} parameters",
+        "network": f"{classifier.network_name}, {count:,} parameters",
         "exported model": f"{given.model}, {Path(given.model).stat().st_size:,} bytes",
         "its card": str(card_path(given.model)),
         "curves": str(Path(given.run_dir) / CURVES),

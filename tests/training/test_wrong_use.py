@@ -27,7 +27,7 @@ def complaint(capsys: pytest.CaptureFixture[str], status: int) -> str:
     ("arguments", "said"),
     [
         ("--model.networks light", "did you mean `model.network`?"),
-        ("--model.network huge", "Expected `model.network` to be one of book, light, tiny"),
+        ("--model.network huge", "Expected `network` to be one of book, light, tiny, or a function in a file of yours"),
         ("--model.learning_rate abc", "Expected `model.learning_rate` to be a number, but got abc."),
         ("--model.learning_rate=-1", "Expected `learning_rate` to be positive"),
         ("--trainer.max_epoch 3", "did you mean `trainer.max_epochs`?"),

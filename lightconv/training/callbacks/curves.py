@@ -48,7 +48,7 @@ class Curves(History):
         if getattr(trainer, "fast_dev_run", False) or not trainer.is_global_zero or not self.rows:
             return
         path = self.path or Path(trainer.log_dir or ".") / CURVES
-        network = pl_module.hparams.get("network")
+        network = getattr(pl_module, "network_name", pl_module.hparams.get("network"))
         named = type(pl_module).__name__ + (f", network {network}" if network else "")
         draw(self.rows, path, self.title or named)
 

@@ -56,14 +56,14 @@ class ExportONNX(Callback):
         from lightconv.deploy import export_onnx  # as late as it is needed: it loads onnx and onnxruntime
 
         best = _best(trainer)
-        classifier = pl_module if best is None else load(best)
+        classifier = pl_module if best is None else load(best, pl_module.hparams["network"])
         training = classifier.training
         report = export_onnx(classifier.eval(), self._place(pl_module))
         classifier.train(training)
         rank_zero_info(str(report))
 
     def _place(self, classifier: Classifier) -> Path:
-        return self.path or Path("exports") / f"{classifier.task}-{classifier.hparams['network']}.onnx"
+        return self.path or Path("exports") / f"{classifier.task}-{classifier.network_name}.onnx"
 
 
 def _best(trainer: Trainer) -> Path | None:
