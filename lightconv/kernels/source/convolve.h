@@ -104,6 +104,14 @@ INLINE void split_run(float* first, float* second, const float* from, index_t co
     for (index_t i = 0; i < count; i++) first[i] = from[2 * i], second[i] = from[2 * i + 1];
 }
 
+// The same for every PERIOD-th element, and the elements between; or, where PERIOD is 0, for any period.
+template <int PERIOD>
+INLINE void deal_run(float* __restrict to, index_t apart, index_t any, const float* __restrict from, index_t count) {
+    const index_t period = PERIOD ? PERIOD : any;
+    for (index_t i = 0; i < count; i++)
+        for (index_t b = 0; b < period; b++) to[b * apart + i] = from[i * period + b];
+}
+
 // One row of `width` elements, from element `left` on, sorted by index modulo `period` into rows `apart` apart.
 // What lies outside becomes `outside`.
 void pack_row(float* to, index_t apart, index_t extent, index_t period, const float* from, index_t width,
@@ -124,10 +132,19 @@ void pack_row(float* to, index_t apart, index_t extent, index_t period, const fl
                 to[b * apart + i] = x >= head && x < end ? from[(left + x) * stride] : outside;
             }
     };
-    if (period == 2 && stride == 1) {
-        one_by_one(least(extent, ceil_divide(head, 2)));
-        const index_t whole = least(extent, end / 2);
-        if (whole > i) split_run(to + i, to + apart + i, from + left + 2 * i, whole - i), i = whole;
+    if (stride == 1) {
+        one_by_one(least(extent, ceil_divide(head, period)));
+        const index_t whole = least(extent, end / period), count = whole - i;
+        if (count > 0) {
+            const float* inside = from + left + period * i;
+            switch (period) {
+                case 2: split_run(to + i, to + apart + i, inside, count); break;
+                case 3: deal_run<3>(to + i, apart, period, inside, count); break;
+                case 4: deal_run<4>(to + i, apart, period, inside, count); break;
+                default: deal_run<0>(to + i, apart, period, inside, count);
+            }
+            i = whole;
+        }
     }
     one_by_one(extent);
 }
