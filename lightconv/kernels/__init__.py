@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lightconv.kernels import averages, blocks, conv, pixels, pooling, resampling
-from lightconv.kernels.library import functions
+from lightconv.kernels.library import function, functions
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "conv": conv.conv,
@@ -35,19 +35,27 @@ KERNELS: dict[str, Callable[..., Any]] = {
 """By operation, or part of some: a function of its arguments that returns the result, or None if it has no kernel."""
 
 
+# the functions in which they spend their time, where these have other names
+_FUNCTIONS = {
+    "conv_max_pool_relu_input": "block_input",
+    "conv_max_pool_relu_weight": "block_weight",
+    "max_pool_winners": "max_pool",
+}
+
+
 def available() -> bool:
     """Whether there are compiled kernels that this CPU can run."""
     return bool(functions())
 
 
 def covers(name: str, args: tuple[Any, ...]) -> bool:
-    """Whether an operation has a kernel for tensors of this kind: float32 on the CPU.
+    """Whether an operation has a kernel for tensors of this kind: float32 on the CPU, or bfloat16 where it has that.
 
     A kernel may still decline a rare geometry.
     """
     tensors = [a for a in args if isinstance(a, Tensor)]
-    return (
-        name in KERNELS
-        and available()
-        and all(t.device.type == "cpu" and (t.dtype is torch.float32 or not t.is_floating_point()) for t in tensors)
-    )
+    dtypes = {t.dtype for t in tensors if t.is_floating_point()}
+    if name not in KERNELS or not available() or len(dtypes) != 1 or not all(t.device.type == "cpu" for t in tensors):
+        return False
+    (dtype,) = dtypes
+    return dtype is torch.float32 or function(_FUNCTIONS.get(name, name), dtype) is not None

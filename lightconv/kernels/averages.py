@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lightconv.functional.geometry import Sizes, pool_output_size
-from lightconv.kernels.library import Integers, functions, layout, usable
+from lightconv.kernels.library import Integers, function, layout, usable
 from lightconv.kernels.pooling import geometry
 from lightconv.kernels.resampling import Matrices, resample
 
@@ -105,8 +105,7 @@ def _avg(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Tensor | None:
-    kernels = functions()
-    if not kernels or not usable(x):
+    if not usable(x, dtype=x.dtype):
         return None
     size = None if size is None else tuple(size)
     options = ceil_mode, count_include_pad, divisor_override
@@ -120,8 +119,11 @@ def _avg(
     if isinstance(how, Matrices):
         return resample(x, how)
     kernel_name, integers = how
+    call = function(kernel_name, x.dtype)
+    if call is None:
+        return None
     y = x.new_empty(shape)
-    kernels[kernel_name](integers.address, x.data_ptr(), y.data_ptr())
+    call(integers.address, x.data_ptr(), y.data_ptr())
     return y
 
 

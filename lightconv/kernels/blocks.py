@@ -1,4 +1,4 @@
-"""Convolution + max-pooling + ReLU and its gradients, float32, for pooling windows of 4 or 9 elements.
+"""Convolution + max-pooling + ReLU and its gradients, for pooling windows of 4 or 9 elements.
 
 Each function takes the arguments of the operation of that name and returns None for what it does not support.
 """
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightconv.functional.geometry import Sizes, conv_output_size
 from lightconv.kernels.conv import geometry, row_order
-from lightconv.kernels.library import Integers, functions, layout, usable
+from lightconv.kernels.library import Integers, function_for, layout
 
 _WINDOWS = (4, 9)
 
@@ -61,8 +61,8 @@ def conv_max_pool_relu(
     winners: bool = True,
 ) -> tuple[Tensor, Tensor | None] | None:
     """The block's output and, if asked for, the number of each window's winner."""
-    kernels = functions()
-    if not kernels or not usable(x, w, b):
+    call = function_for("conv_max_pool_relu", x, w, b)
+    if call is None:
         return None
     order = layout(x, w)
     if order is not torch.contiguous_format:
@@ -74,7 +74,7 @@ def conv_max_pool_relu(
     w = w.contiguous()
     b = b if b is None else b.contiguous()
     y, won = x.new_empty(shape), x.new_empty(shape, dtype=torch.int8) if winners else None
-    kernels["conv_max_pool_relu"](
+    call(
         *(integers.address, x.data_ptr(), w.data_ptr(), None if b is None else b.data_ptr()),
         *(y.data_ptr(), None if won is None else won.data_ptr()),
     )
@@ -96,8 +96,8 @@ def conv_max_pool_relu_input(
     pool: Sizes,
 ) -> Tensor | None:
     """The gradient of the block's input."""
-    kernels = functions()
-    if not kernels or not usable(g, w, y) or won.dtype is not torch.int8:
+    call = function_for("block_input", g, w, y)
+    if call is None or won.dtype is not torch.int8:
         return None
     order = layout(g, w)
     shape = (g.shape[0], w.shape[1] * groups, *size)
@@ -106,7 +106,7 @@ def conv_max_pool_relu_input(
         return None
     g, w, y, won = g.contiguous(), w.contiguous(), y.contiguous(), won.contiguous()
     x = g.new_empty(shape)
-    kernels["block_input"](*(found[0].address, g.data_ptr(), y.data_ptr(), won.data_ptr(), w.data_ptr(), x.data_ptr()))
+    call(*(found[0].address, g.data_ptr(), y.data_ptr(), won.data_ptr(), w.data_ptr(), x.data_ptr()))
     return x if order is torch.contiguous_format else x.contiguous(memory_format=order)
 
 
@@ -123,8 +123,8 @@ def conv_max_pool_relu_weight(
     pool: Sizes,
 ) -> tuple[Tensor, Tensor] | None:
     """The gradients of the block's weights and bias."""
-    kernels = functions()
-    if not kernels or not usable(x, g, y) or won.dtype is not torch.int8:
+    call = function_for("block_weight", x, g, y)
+    if call is None or won.dtype is not torch.int8:
         return None
     if x.stride(3) != 1:
         x = x.contiguous()
@@ -134,7 +134,5 @@ def conv_max_pool_relu_weight(
         return None
     g, y, won = g.contiguous(), y.contiguous(), won.contiguous()
     w, b = x.new_empty(weight), x.new_empty(weight[:1])
-    kernels["block_weight"](
-        *(found[0].address, x.data_ptr(), g.data_ptr(), y.data_ptr(), won.data_ptr(), w.data_ptr(), b.data_ptr())
-    )
+    call(*(found[0].address, x.data_ptr(), g.data_ptr(), y.data_ptr(), won.data_ptr(), w.data_ptr(), b.data_ptr()))
     return w, b

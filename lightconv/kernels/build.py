@@ -23,10 +23,10 @@ _FLAGS = [
     *("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wno-psabi", "-Wno-unknown-pragmas"),
     *("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"),
 ]
-_X86 = {
-    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
-    "avx2": ["-mavx2", "-mfma"],
-}
+_AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
+_X86 = {"avx512_bf16": [*_AVX512, "-mavx512bf16"], "avx512": _AVX512, "avx2": ["-mavx2", "-mfma"]}
+# these have functions for bfloat16 only, beside those for float32 of another instruction set
+_SOURCES = {"avx512_bf16": "halves.cpp"}
 
 
 def digest() -> str:
@@ -74,7 +74,10 @@ def build(library: Path = LIBRARY, extra: Sequence[str] = ()) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for threads in (["-fopenmp"], []) if gcc else ([],):
             flags = [*_FLAGS, *threads, *extra]
-            jobs = {name: [*own, f"-DVARIANT={name}", str(SOURCE / "kernels.cpp")] for name, own in variants().items()}
+            jobs = {
+                name: [*own, f"-DVARIANT={name}", str(SOURCE / _SOURCES.get(name, "kernels.cpp"))]
+                for name, own in variants().items()
+            }
             jobs["cpu"] = [f"-DSOURCES={digest()}", str(SOURCE / "cpu.cpp")]
             running = {
                 name: subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Convolution, transposed convolution and weight gradient in 1-D to 3-D, float32.
+"""Convolution, transposed convolution and weight gradient in 1-D to 3-D.
 
 Each function takes the arguments of the operation of that name and returns None for what it does not support.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightconv.functional.geometry import Sizes, conv_output_size, conv_transpose_output_size
-from lightconv.kernels.library import Integers, functions, layout, usable
+from lightconv.kernels.library import Integers, function_for, layout
 
 Case = tuple[Integers, Sizes]
 
@@ -170,8 +170,8 @@ def _weight_case(
 def _run(
     kernel: str, case: Callable[..., Case | None], x: Tensor, w: Tensor, b: Tensor | None, *rest: Any
 ) -> Tensor | None:
-    kernels = functions()
-    if not kernels or not usable(x, w, b):
+    call = function_for(kernel, x, w, b)
+    if call is None:
         return None
     order = layout(x, w)
     if order is not torch.contiguous_format:
@@ -183,7 +183,7 @@ def _run(
     w = w.contiguous()
     b = b if b is None else b.contiguous()
     y = x.new_empty(shape)
-    kernels[kernel](integers.address, x.data_ptr(), w.data_ptr(), None if b is None else b.data_ptr(), y.data_ptr())
+    call(integers.address, x.data_ptr(), w.data_ptr(), None if b is None else b.data_ptr(), y.data_ptr())
     return y if order is torch.contiguous_format else y.contiguous(memory_format=order)
 
 
@@ -212,8 +212,8 @@ def conv_weight(
     x: Tensor, g: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, groups: int
 ) -> Tensor | None:
     """The gradient of a convolution's weights."""
-    kernels = functions()
-    if not kernels or not usable(x, g):
+    call = function_for("conv_weight", x, g)
+    if call is None:
         return None
     if layout(x, g) is not torch.contiguous_format:
         x, g = x.contiguous(), g.contiguous()
@@ -223,5 +223,5 @@ def conv_weight(
         return None
     integers, shape = found
     w = x.new_empty(shape)
-    finite = kernels["conv_weight"](integers.address, x.data_ptr(), g.data_ptr(), w.data_ptr())
+    finite = call(integers.address, x.data_ptr(), g.data_ptr(), w.data_ptr())
     return w if finite else None  # the definition keeps infinities and NaN to the windows that see them

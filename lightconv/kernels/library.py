@@ -16,7 +16,9 @@ from lightconv.functional.geometry import memory_format
 from lightconv.kernels import build
 
 # in the order in which they are preferred
-VARIANTS = ("avx512", "avx2", "baseline")
+VARIANTS = ("avx512_bf16", "avx512", "avx2", "baseline")
+# the functions of another one, and some for bfloat16
+ADDED_TO = {"avx512_bf16": "avx512"}
 ENVIRONMENT = "LIGHTCONV_KERNELS"
 ENVIRONMENT_LIBRARY = "LIGHTCONV_KERNELS_LIBRARY"
 
@@ -41,6 +43,11 @@ _ARGUMENTS = {
     "resample_bytes": 3,
     "unpool": 8,
 }
+_IN_BFLOAT16 = (
+    *("conv", "conv_transpose", "conv_weight", "conv_max_pool_relu", "block_input", "block_weight"),
+    *("max_pool", "max_pool_spread", "avg_pool", "plane_mean", "plane_spread"),
+)
+_SUFFIXES = {torch.float32: "", torch.bfloat16: "_bfloat16"}
 
 
 def library_path() -> Path:
@@ -80,19 +87,25 @@ class Library:
             raise OSError(f"Expected kernels for this CPU in {path}, but found none of {', '.join(wanted)}.")
         self.variant: str = found
         self.functions: dict[str, Function] = {}
-        for name, count in _ARGUMENTS.items():
-            function = getattr(loaded, f"{found}_{name}")
-            function.argtypes = [ctypes.c_void_p] * count
+
+        def take(variant: str, name: str, dtype: torch.dtype) -> None:
+            function = getattr(loaded, f"{variant}_{name}")
+            function.argtypes = [ctypes.c_void_p] * _ARGUMENTS[name]
             function.restype = ctypes.c_int
-            self.functions[name] = function
+            self.functions[name + _SUFFIXES[dtype]] = function
+
+        for name in _ARGUMENTS:
+            take(ADDED_TO.get(found, found), name, torch.float32)
+        for name in _IN_BFLOAT16 if found in ADDED_TO else ():
+            take(found, name, torch.bfloat16)
 
 
 @functools.cache
 def functions() -> dict[str, Function]:
     """The functions of the library in use, by name; empty, after one warning, if there is none.
 
-    The environment variable LIGHTCONV_KERNELS can name an instruction set ("avx512", "avx2", "baseline"), or
-    "off"; LIGHTCONV_KERNELS_LIBRARY a library to use instead of the installed one.
+    The environment variable LIGHTCONV_KERNELS can name an instruction set, one of `VARIANTS`, or "off";
+    LIGHTCONV_KERNELS_LIBRARY a library to use instead of the installed one.
 
     Raises:
         ValueError: if it names something else.
@@ -129,6 +142,17 @@ def usable(*tensors: Tensor | None, dtype: torch.dtype = torch.float32) -> bool:
         ):
             return False
     return True
+
+
+def function(name: str, dtype: torch.dtype) -> Function | None:
+    """The function of that name for tensors of a dtype; None if there is none."""
+    suffix = _SUFFIXES.get(dtype)
+    return None if suffix is None else functions().get(name + suffix)
+
+
+def function_for(name: str, first: Tensor, *others: Tensor | None) -> Function | None:
+    """The function of that name for these tensors; None if there is none, or it cannot read them."""
+    return function(name, first.dtype) if usable(first, *others, dtype=first.dtype) else None
 
 
 def layout(*tensors: Tensor) -> torch.memory_format:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightconv.functional.geometry import Sizes, new_empty, pool_output_size
-from lightconv.kernels.library import Function, Integers, functions, layout, usable
+from lightconv.kernels.library import Function, Integers, function, functions, layout, usable
 
 # tensors of more taps number them by 32-bit integers
 _BYTE_TAPS = 128
@@ -66,11 +66,13 @@ def _max_case(
 def _max(
     wanted: bool, x: Tensor, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool
 ) -> tuple[Tensor, Tensor | None] | None:
-    kernels = functions()
-    if not kernels or not usable(x):
+    if not usable(x, dtype=x.dtype):
         return None
     order = layout(x)
     last = order is not torch.contiguous_format
+    call = function("max_pool_last" if last else "max_pool", x.dtype)
+    if call is None:
+        return None
     found = _max_case(x.shape, kernel, stride, pads, dilation, ceil_mode, torch.get_num_threads(), last)
     if found is None:
         return None
@@ -81,9 +83,9 @@ def _max(
     won = torch.empty_like(y, dtype=torch.int32 if wide else torch.int8) if wanted else None
     pointers = x.data_ptr(), y.data_ptr(), None if won is None else won.data_ptr(), int(wide)
     if last:
-        kernels["max_pool_last"](integers.address, x.shape[1], *pointers)
+        call(integers.address, x.shape[1], *pointers)
     else:
-        kernels["max_pool"](integers.address, *pointers)
+        call(integers.address, *pointers)
     return y, won
 
 
@@ -114,11 +116,13 @@ def max_pool_spread(
     g: Tensor, won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes
 ) -> Tensor | None:
     """The gradient of max-pooling."""
-    kernels = functions()
-    if not kernels or not usable(g):
+    if not usable(g, dtype=g.dtype):
         return None
     order = layout(g)
     last = order is not torch.contiguous_format
+    call = function("max_pool_spread_last" if last else "max_pool_spread", g.dtype)
+    if call is None:
+        return None
     found = _spread_case(g.shape, tuple(size), kernel, stride, pads, dilation, torch.get_num_threads(), last)
     if found is None:
         return None
@@ -127,12 +131,10 @@ def max_pool_spread(
     won = won.contiguous(memory_format=order)
     if last:
         wide = int(won.dtype is torch.int32)
-        kernels["max_pool_spread_last"](integers.address, g.shape[1], g.data_ptr(), won.data_ptr(), wide, x.data_ptr())
+        call(integers.address, g.shape[1], g.data_ptr(), won.data_ptr(), wide, x.data_ptr())
         return x
     g = g.contiguous()
-    kernels["max_pool_spread"](
-        integers.address, g.data_ptr(), won.data_ptr(), int(won.dtype is torch.int32), x.data_ptr()
-    )
+    call(integers.address, g.data_ptr(), won.data_ptr(), int(won.dtype is torch.int32), x.data_ptr())
     return x
 
 

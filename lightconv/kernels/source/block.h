@@ -12,9 +12,10 @@
 namespace {
 
 // What the gradient of a block is made of, all in row order.
+template <class T>
 struct Pooled {
-    const float* g;
-    const float* y;      // the block's output
+    const T* g;
+    const T* y;          // the block's output
     const int8_t* place; // the number of each window's winner
 };
 
@@ -27,7 +28,8 @@ struct List {
 
 // `apart` elements lie between neighbours of a row of the packed input, `pitch` between its rows; outputs from row
 // `begin` to `end`, counted from the place of `begin`.
-void make_list(const ConvGeometry& g, const Pooled& from, index_t plane, index_t begin, index_t end, index_t pitch,
+template <class T>
+void make_list(const ConvGeometry& g, const Pooled<T>& from, index_t plane, index_t begin, index_t end, index_t pitch,
                index_t apart, List& list) {
     const index_t columns = g.out[2], ph = g.pool[0], pw = g.pool[1];
     int32_t step[16];
@@ -37,15 +39,13 @@ void make_list(const ConvGeometry& g, const Pooled& from, index_t plane, index_t
     index_t count = 0;
     for (index_t row = begin; row < end; row++) {
         const index_t first = (plane * g.out[1] + row) * columns;
-        const char *value = (const char*)(from.g + first), *y = (const char*)(from.y + first);
+        const T *value = from.g + first, *y = from.y + first;
         const int8_t* place = from.place + first;
         int32_t start = (int32_t)((row - begin) * g.stride[1] * ph * pitch);
         const int32_t next = (int32_t)(g.stride[2] * pw * apart);
         // without branches, which could not be foreseen: all but the sign of a number is zero if it is zero
         for (index_t i = 0; i < columns; i++, start += next) {
-            uint32_t value_bits, y_bits;
-            memcpy(&value_bits, value + 4 * i, 4);
-            memcpy(&y_bits, y + 4 * i, 4);
+            const uint32_t value_bits = bits_of(value + i), y_bits = bits_of(y + i);
             list.place[count] = start + step[place[i]];
             memcpy(list.value + count, &value_bits, 4);
             count += (value_bits << 1 != 0) & (y_bits << 1 != 0);
@@ -190,7 +190,8 @@ struct Strips {
     }
 };
 
-void block_weight(const ConvGeometry& g, const float* x, const Pooled& pooled, float* w, float* bias) {
+template <class T>
+void block_weight(const ConvGeometry& g, const T* x, const Pooled<T>& pooled, float* w, float* bias) {
     const index_t taps = g.taps(), kernel_rows = g.inputs * g.kernel[1];
     const index_t channel_blocks = ceil_divide(g.inputs, LANES);
     const bool along_rows =
@@ -225,11 +226,11 @@ void block_weight(const ConvGeometry& g, const float* x, const Pooled& pooled, f
             for (index_t strip = 0; strip < strips.count; strip++) {
                 const index_t begin = strip * strips.rows, end = least(g.out[1], begin + strips.rows);
                 const index_t top = begin * g.pool[0] * g.stride[1] - g.pad[1];
-                const float* sample = x + n * g.x_stride[0] + from_channel * g.x_stride[1];
+                const T* sample = x + n * g.x_stride[0] + from_channel * g.x_stride[1];
                 for (index_t r = 0; r < strips.height; r++) {
                     const index_t from_row = top + r;
                     const bool inside = from_row >= 0 && from_row < g.size[1];
-                    const float* row = sample + from_row * g.x_stride[3];
+                    const T* row = sample + from_row * g.x_stride[3];
                     float* to = packed + r * pitch;
                     if (along_rows) {
                         for (index_t c = 0; c < channels; c++) {
@@ -288,7 +289,8 @@ void block_weight(const ConvGeometry& g, const float* x, const Pooled& pooled, f
     });
 }
 
-void block_input(const ConvGeometry& g, const Pooled& pooled, const float* w, float* x) {
+template <class T>
+void block_input(const ConvGeometry& g, const Pooled<T>& pooled, const T* w, T* x) {
     const index_t taps = g.taps(), blocks = ceil_divide(g.inputs, LANES);
     const Strips strips(g, LANES);
     // the whole sample, so that strips may overlap; and what no window reaches
@@ -302,7 +304,7 @@ void block_input(const ConvGeometry& g, const Pooled& pooled, const float* w, fl
         for (index_t i = 0; i < g.inputs; i++) {
             const index_t group = output / g.outputs, c = output % g.outputs;
             float* to = weights + (((group * blocks + i / LANES) * g.outputs + c) * taps) * LANES + i % LANES;
-            for (index_t t = 0; t < taps; t++) to[t * LANES] = w[(output * g.inputs + i) * taps + t];
+            for (index_t t = 0; t < taps; t++) to[t * LANES] = value(w[(output * g.inputs + i) * taps + t]);
         }
 
     share(g.batch * g.groups * blocks, g.threads, [&](index_t item) {
@@ -323,15 +325,15 @@ void block_input(const ConvGeometry& g, const Pooled& pooled, const float* w, fl
                 list_input(list, to, steps, weights + ((group * blocks + block) * g.outputs + c) * taps * LANES);
             }
         }
-        float* sample = x + n * g.x_stride[0] + (group * g.inputs + block * LANES) * g.x_stride[1];
+        T* sample = x + n * g.x_stride[0] + (group * g.inputs + block * LANES) * g.x_stride[1];
         const index_t reached = most(0, least(g.size[2], strips.width - g.pad[2]));
         for (index_t row = 0; row < g.size[1]; row++) {
-            float* to = sample + row * g.x_stride[3];
+            T* to = sample + row * g.x_stride[3];
             const bool inside = row + g.pad[1] < height;
             const float* from = packed + (row + g.pad[1]) * pitch + g.pad[2] * LANES;
             if (inside) from_lanes(to, from, Apart{LANES}, channels, g.x_stride[1], reached);
             for (index_t c = 0; c < channels; c++)
-                for (index_t i = inside ? reached : 0; i < g.size[2]; i++) to[c * g.x_stride[1] + i] = 0;
+                for (index_t i = inside ? reached : 0; i < g.size[2]; i++) to[c * g.x_stride[1] + i] = T{};
         }
     });
 }

@@ -30,7 +30,8 @@ index_t tap_stride(const ConvGeometry& g, int axis) {
 }
 
 // The general job, but for its pointers; `lists` has room for two numbers a tap of each axis.
-void describe(const ConvGeometry& g, index_t* lists, Convolution& job) {
+template <class T>
+void describe(const ConvGeometry& g, index_t* lists, ConvolutionOf<T>& job) {
     job.batch = g.batch, job.groups = g.groups, job.inputs = g.inputs, job.outputs = g.outputs;
     for (int i = 0; i < 3; i++) {
         job.size[i] = g.size[i], job.out[i] = g.out[i];
@@ -51,44 +52,46 @@ void describe(const ConvGeometry& g, index_t* lists, Convolution& job) {
     job.threads = g.threads;
 }
 
-void run(const Convolution& job) {
-    if (is_depthwise(job))
-        convolve_depthwise(job);
-    else if (channels_pay(job))
-        convolve_channels(job);
-    else
-        convolve(job);
+template <class T>
+void run(const ConvolutionOf<T>& job) {
+    if constexpr (Products<T>::terms == 1) {
+        if (is_depthwise(job)) return convolve_depthwise(job);
+        if (channels_pay(job)) return convolve_channels(job);
+    }
+    convolve(job);
 }
 
-void conv_forward(const ConvGeometry& g, const float* x, const float* w, const float* bias, float* y,
-                  int8_t* places) {
-    Convolution job;
+template <class T>
+void conv_forward(const ConvGeometry& g, const T* x, const T* w, const T* bias, T* y, int8_t* places) {
+    ConvolutionOf<T> job;
     describe(g, scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2])), job);
     job.x = x, job.w = w, job.bias = bias, job.y = y, job.places = places;
     run(job);
 }
 
-void fill(const ConvGeometry& g, float* x, index_t channels, const index_t (&count)[3], const index_t (&stride)[5],
-          const float* bias) {
+template <class T>
+void fill(const ConvGeometry& g, T* x, index_t channels, const index_t (&count)[3], const index_t (&stride)[5],
+          const T* bias) {
     for (index_t n = 0; n < g.batch; n++)
         for (index_t c = 0; c < channels; c++)
             for (index_t i = 0; i < count[0]; i++)
                 for (index_t j = 0; j < count[1]; j++)
                     for (index_t k = 0; k < count[2]; k++)
                         x[n * stride[0] + c * stride[1] + i * stride[2] + j * stride[3] + k * stride[4]] =
-                            bias ? bias[c] : 0;
+                            bias ? bias[c] : T{};
 }
 
 // The adjoint: y of a convolution to x. Elements of x whose index has the same remainder modulo the stride are
 // reached by the same taps, and are one convolution.
-void conv_transposed(const ConvGeometry& g, const float* y, const float* w, const float* bias, float* x) {
+template <class T>
+void conv_transposed(const ConvGeometry& g, const T* y, const T* w, const T* bias, T* x) {
     const index_t most_taps = g.kernel[0] + g.kernel[1] + g.kernel[2];
     index_t* lists = scratch<index_t>(LIST, 2 * most_taps);
     index_t remainder[3];
     for (remainder[0] = 0; remainder[0] < least(g.stride[0], g.size[0]); remainder[0]++)
         for (remainder[1] = 0; remainder[1] < least(g.stride[1], g.size[1]); remainder[1]++)
             for (remainder[2] = 0; remainder[2] < least(g.stride[2], g.size[2]); remainder[2]++) {
-                Convolution job;
+                ConvolutionOf<T> job;
                 job.batch = g.batch, job.groups = g.groups, job.inputs = g.outputs, job.outputs = g.inputs;
                 job.pool[0] = job.pool[1] = 1;
                 memcpy(job.x_stride, g.y_stride, sizeof g.y_stride);

@@ -12,6 +12,7 @@
 // not, is computed by the same instructions in the same order: equal windows have equal results.
 #pragma once
 
+#include "bfloat.h"
 #include "threads.h"
 
 namespace {
@@ -23,22 +24,24 @@ struct Axis {
     index_t step;
 };
 
-struct Convolution {
+template <class T>
+struct ConvolutionOf {
     index_t batch, groups, inputs, outputs;  // channels of one group
     index_t size[3];                         // of the input
     index_t out[3];                          // after pooling
     index_t pool[2];
     Axis axis[3];
-    const float* x;
+    const T* x;
     index_t x_stride[5];  // batch, channel, z, y, x
-    const float* w;
+    const T* w;
     index_t w_group, w_output, w_input;
-    const float* bias;
-    float* y;
+    const T* bias;
+    T* y;
     index_t y_stride[5];
     int8_t* places;  // as y, the number of each pooling window's winner; null if not wanted
     index_t threads;
 };
+typedef ConvolutionOf<float> Convolution;
 
 // How the packed input is laid out along one axis, for `count` outputs.
 struct Packing {
@@ -58,9 +61,9 @@ struct Packing {
 };
 
 // Copies `count` elements, from N to 2 N of them: the first N, and the last N.
-template <int N>
-INLINE void copy_ends(float* to, const float* from, index_t count) {
-    float first[N], last[N];
+template <int N, class T>
+INLINE void copy_ends(T* to, const T* from, index_t count) {
+    T first[N], last[N];
     memcpy(first, from, sizeof first);
     memcpy(last, from + count - N, sizeof last);
     memcpy(to, first, sizeof first);
@@ -68,10 +71,11 @@ INLINE void copy_ends(float* to, const float* from, index_t count) {
 }
 
 // Copies in whole vectors; the last one lies over its neighbour.
-INLINE void copy_run(float* to, const float* from, index_t count) {
+template <class T>
+INLINE void copy_run(T* to, const T* from, index_t count) {
     if (count >= LANES) {
-        for (index_t i = 0; i < count - LANES; i += LANES) store(to + i, load(from + i));
-        store(to + count - LANES, load(from + count - LANES));
+        for (index_t i = 0; i < count - LANES; i += LANES) store_raw(to + i, load_raw(from + i));
+        store_raw(to + count - LANES, load_raw(from + count - LANES));
     } else if (LANES > 8 && count >= 8) {
         copy_ends<8>(to, from, count);
     } else if (count >= 4) {
@@ -81,8 +85,18 @@ INLINE void copy_run(float* to, const float* from, index_t count) {
     }
 }
 
+INLINE void copy_run(float* to, const bfloat* from, index_t count) {
+    if (count >= LANES) {
+        for (index_t i = 0; i < count - LANES; i += LANES) store(to + i, load(from + i));
+        store(to + count - LANES, load(from + count - LANES));
+    } else {
+        for (index_t i = 0; i < count; i++) to[i] = value(from[i]);
+    }
+}
+
 // The elements with even index to one place, those with odd index to another: `count` of each.
-INLINE void split_run(float* first, float* second, const float* from, index_t count) {
+template <class From>
+INLINE void split_run(float* first, float* second, const From* from, index_t count) {
     if (count >= LANES) {
         for (index_t i = 0;; i += LANES) {
             i = least(i, count - LANES);
@@ -92,13 +106,25 @@ INLINE void split_run(float* first, float* second, const float* from, index_t co
             if (i == count - LANES) return;
         }
     }
-    if (count >= 4) {
+    if constexpr (sizeof(From) == sizeof(float)) if (count >= 4) {
         for (index_t i = 0;; i += 4) {
             i = least(i, count - 4);
             const four a = load_four(from + 2 * i), b = load_four(from + 2 * i + 4);
             store(first + i, even(a, b));
             store(second + i, odd(a, b));
             if (i == count - 4) return;
+        }
+    }
+    for (index_t i = 0; i < count; i++) set(first[i], from[2 * i]), set(second[i], from[2 * i + 1]);
+}
+INLINE void split_run(bfloat* first, bfloat* second, const bfloat* from, index_t count) {
+    if (count >= LANES) {
+        for (index_t i = 0;; i += LANES) {
+            i = least(i, count - LANES);
+            const floats a = load(from + 2 * i), b = load(from + 2 * i + LANES);
+            store_exact(first + i, even(a, b));
+            store_exact(second + i, odd(a, b));
+            if (i == count - LANES) return;
         }
     }
     for (index_t i = 0; i < count; i++) first[i] = from[2 * i], second[i] = from[2 * i + 1];
@@ -114,8 +140,9 @@ INLINE void deal_run(float* __restrict to, index_t apart, index_t any, const flo
 
 // One row of `width` elements, from element `left` on, sorted by index modulo `period` into rows `apart` apart.
 // What lies outside becomes `outside`.
-void pack_row(float* to, index_t apart, index_t extent, index_t period, const float* from, index_t width,
-              index_t stride, index_t left, float outside = 0) {
+template <class T, class From>
+void pack_row(T* to, index_t apart, index_t extent, index_t period, const From* from, index_t width, index_t stride,
+              index_t left, T outside = T{}) {
     const index_t head = most(0, -left), end = most(head, width - left);
     if (period == 1 && stride == 1) {
         const index_t first = least(head, extent), stop = most(first, least(end, extent));
@@ -129,7 +156,10 @@ void pack_row(float* to, index_t apart, index_t extent, index_t period, const fl
         for (; i < stop; i++)
             for (index_t b = 0; b < period; b++) {
                 const index_t x = i * period + b;
-                to[b * apart + i] = x >= head && x < end ? from[(left + x) * stride] : outside;
+                if (x >= head && x < end)
+                    set(to[b * apart + i], from[(left + x) * stride]);
+                else
+                    to[b * apart + i] = outside;
             }
     };
     if (stride == 1) {
@@ -150,13 +180,14 @@ void pack_row(float* to, index_t apart, index_t extent, index_t period, const fl
 }
 
 // One plane (outside if `from` is null), from row `top` and column `left` on: [y phase][x phase][copy][row][column].
-void pack_plane(float* to, const Packing& py, const Packing& px, index_t copies, index_t pitch, const float* from,
+template <class T, class From>
+void pack_plane(T* to, const Packing& py, const Packing& px, index_t copies, index_t pitch, const From* from,
                 index_t height, index_t width, index_t y_stride, index_t x_stride, index_t top, index_t left,
-                float outside = 0) {
+                T outside = T{}) {
     const index_t rows = py.extent, phase = copies * rows * pitch;
     for (index_t a = 0; a < py.period; a++) {
         for (index_t copy = 0; copy < copies; copy++) {
-            float* row = to + a * px.period * phase + copy * rows * pitch;
+            T* row = to + a * px.period * phase + copy * rows * pitch;
             for (index_t r = 0; r < rows; r++, row += pitch) {
                 const index_t y = top + r * py.period + a;
                 if (from && y >= 0 && y < height) {
@@ -173,7 +204,8 @@ void pack_plane(float* to, const Packing& py, const Packing& px, index_t copies,
 
 // Copies what there is of `height` rows of `width` elements, from row `top` and column `left` of `from` on, which has
 // elements in rows that are `pitch` apart.
-INLINE void copy_inside(float* to, index_t height, index_t width, const float* from, index_t rows, index_t columns,
+template <class T, class From>
+INLINE void copy_inside(T* to, index_t height, index_t width, const From* from, index_t rows, index_t columns,
                         index_t pitch, index_t top, index_t left) {
     const index_t end = least(height, rows - top), column = most(0, -left);
     const index_t count = least(width, columns - left) - column;
@@ -232,67 +264,68 @@ INLINE void put(T* to, index_t channel_stride, const Rows& at, index_t q, const 
 
 // total[f][c] += sum over k of w[k][c] * x[k][f]. Vector f of tap k begins at its own offset (PHASES), or f
 // vectors after that of the first.
-template <int F, int C, bool PHASES>
+template <class T, int F, int C, bool PHASES>
 INLINE void contract(floats (&total)[F][C], const float* x, const int32_t* offset, index_t taps, const float* w) {
     for (index_t k = 0; k < taps; k++, w += C, offset += PHASES ? F : 1) {
         if (F <= C) {
             floats v[F];
             UNROLL for (int f = 0; f < F; f++) v[f] = PHASES ? load(x + offset[f]) : load(x + offset[0] + f * LANES);
             UNROLL for (int c = 0; c < C; c++) {
-                const floats b = all(w[c]);
-                UNROLL for (int f = 0; f < F; f++) total[f][c] += v[f] * b;
+                const floats b = Products<T>::all(w + c);
+                UNROLL for (int f = 0; f < F; f++) total[f][c] = Products<T>::add(total[f][c], v[f], b);
             }
         } else {
             floats b[C];
-            UNROLL for (int c = 0; c < C; c++) b[c] = all(w[c]);
+            UNROLL for (int c = 0; c < C; c++) b[c] = Products<T>::all(w + c);
             UNROLL for (int f = 0; f < F; f++) {
                 const floats v = PHASES ? load(x + offset[f]) : load(x + offset[0] + f * LANES);
-                UNROLL for (int c = 0; c < C; c++) total[f][c] += v * b[c];
+                UNROLL for (int c = 0; c < C; c++) total[f][c] = Products<T>::add(total[f][c], v, b[c]);
             }
         }
     }
 }
 
 // What a tile needs to know besides its position.
+template <class T>
 struct Tile {
     const float* x;
     const int32_t* offset;
     index_t taps;
     const float* w;
-    const float* bias;  // null for none
+    const T* bias;   // null for none
     float* partial;     // sums so far, where the input does not come all at once
     bool first, last;
-    float* y;
+    T* y;
     int8_t* places;
     index_t channel_stride;
     Rows at;
 };
 
 // The sums of a tile; false if there is more input to come.
-template <int F, int C, bool PHASES>
-INLINE bool sum_tile(const Tile& t, index_t q, floats (&total)[F][C]) {
+template <class T, int F, int C, bool PHASES>
+INLINE bool sum_tile(const Tile<T>& t, index_t q, floats (&total)[F][C]) {
     UNROLL for (int c = 0; c < C; c++) {
-        const floats start = all(t.bias ? t.bias[c] : 0.0f);
+        const floats start = all(t.bias ? value(t.bias[c]) : 0.0f);
         UNROLL for (int f = 0; f < F; f++)
             total[f][c] = t.first ? start : load(t.partial + (f * C + c) * LANES);
     }
-    contract<F, C, PHASES>(total, t.x + q, t.offset, t.taps, t.w);
+    contract<T, F, C, PHASES>(total, t.x + q, t.offset, t.taps, t.w);
     if (t.last) return true;
     UNROLL for (int f = 0; f < F; f++)
         UNROLL for (int c = 0; c < C; c++) store(t.partial + (f * C + c) * LANES, total[f][c]);
     return false;
 }
 
-template <int F, int C>
-void plain_tile(const Tile& t, index_t q) {
+template <class T, int F, int C>
+void plain_tile(const Tile<T>& t, index_t q) {
     floats total[F][C];
-    if (sum_tile<F, C, false>(t, q, total)) put(t.y, t.channel_stride, t.at, q, total);
+    if (sum_tile<T, F, C, false>(t, q, total)) put(t.y, t.channel_stride, t.at, q, total);
 }
 
-template <int F, int C>
-void pooled_tile(const Tile& t, index_t q) {
-    floats total[F][C], value[1][C];
-    if (!sum_tile<F, C, true>(t, q, total)) return;
+template <class T, int F, int C>
+void pooled_tile(const Tile<T>& t, index_t q) {
+    floats total[F][C], winner[1][C];
+    if (!sum_tile<T, F, C, true>(t, q, total)) return;
     ints places[1][C];
     UNROLL for (int c = 0; c < C; c++) {
         floats best = total[0][c];
@@ -302,14 +335,15 @@ void pooled_tile(const Tile& t, index_t q) {
             best = choose(better, total[f][c], best);
             place = choose(better, ints{} + f, place);
         }
-        value[0][c] = choose(best <= floats{}, floats{}, best);
+        winner[0][c] = choose(best <= floats{}, floats{}, best);
         places[0][c] = place;
     }
-    put(t.y, t.channel_stride, t.at, q, value);
+    put(t.y, t.channel_stride, t.at, q, winner);
     if (t.places) put(t.places, t.channel_stride, t.at, q, places);
 }
 
-typedef void (*TileFunction)(const Tile&, index_t);
+template <class T>
+using TileFunction = void (*)(const Tile<T>&, index_t);
 
 // Output channels that are computed together, for the vectors that go with them: as many as registers hold.
 template <int F>
@@ -317,48 +351,50 @@ struct Blocks {
     static const int largest = REGISTERS == 32 ? (F > 4 ? 3 : 6) : (F > 4 ? 1 : 3);
 };
 
-template <int F>
-TileFunction plain_function(int channels) {
+template <class T, int F>
+TileFunction<T> plain_function(int channels) {
     switch (channels) {
-        case 1: return plain_tile<F, 1>;
-        case 2: return plain_tile<F, 2>;
-        case 3: return plain_tile<F, 3>;
+        case 1: return plain_tile<T, F, 1>;
+        case 2: return plain_tile<T, F, 2>;
+        case 3: return plain_tile<T, F, 3>;
 #if REGISTERS == 32
-        case 4: return plain_tile<F, 4>;
-        case 5: return plain_tile<F, 5>;
-        case 6: return plain_tile<F, 6>;
+        case 4: return plain_tile<T, F, 4>;
+        case 5: return plain_tile<T, F, 5>;
+        case 6: return plain_tile<T, F, 6>;
 #endif
     }
     return nullptr;
 }
 
-TileFunction plain_function(int vectors, int channels) {
+template <class T>
+TileFunction<T> plain_function(int vectors, int channels) {
     switch (vectors) {
-        case 1: return plain_function<1>(channels);
-        case 2: return plain_function<2>(channels);
-        case 3: return plain_function<3>(channels);
-        default: return plain_function<4>(channels);
+        case 1: return plain_function<T, 1>(channels);
+        case 2: return plain_function<T, 2>(channels);
+        case 3: return plain_function<T, 3>(channels);
+        default: return plain_function<T, 4>(channels);
     }
 }
 
-TileFunction pooled_function(int window, int channels) {
+template <class T>
+TileFunction<T> pooled_function(int window, int channels) {
     if (window == 4) {
         switch (channels) {
-            case 1: return pooled_tile<4, 1>;
-            case 2: return pooled_tile<4, 2>;
-            case 3: return pooled_tile<4, 3>;
+            case 1: return pooled_tile<T, 4, 1>;
+            case 2: return pooled_tile<T, 4, 2>;
+            case 3: return pooled_tile<T, 4, 3>;
 #if REGISTERS == 32
-            case 4: return pooled_tile<4, 4>;
-            case 5: return pooled_tile<4, 5>;
-            case 6: return pooled_tile<4, 6>;
+            case 4: return pooled_tile<T, 4, 4>;
+            case 5: return pooled_tile<T, 4, 5>;
+            case 6: return pooled_tile<T, 4, 6>;
 #endif
         }
     } else if (window == 9) {
         switch (channels) {
-            case 1: return pooled_tile<9, 1>;
+            case 1: return pooled_tile<T, 9, 1>;
 #if REGISTERS == 32
-            case 2: return pooled_tile<9, 2>;
-            case 3: return pooled_tile<9, 3>;
+            case 2: return pooled_tile<T, 9, 2>;
+            case 3: return pooled_tile<T, 9, 3>;
 #endif
         }
     }
@@ -373,11 +409,85 @@ const index_t LONG_SUM = 96;
 // Pieces of work to cut one into, if it is large enough; and memory for partial results.
 const index_t PIECES = 8, PARTS_FLOATS = 4 << 20;
 
-void convolve(const Convolution& job) {
-    const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
-    const int window = (int)(job.pool[0] * job.pool[1]);
+// The planes that are packed: those of the input, or pairs of them. Where there is but one, pairs are of its rows: each
+// with the row that the next tap reads.
+template <class T>
+struct Planes {
+    static const int terms = Products<T>::terms;
+    const ConvolutionOf<T>& job;
+    index_t given, count;  // of the input, and packed
+    index_t apart = 0;     // rows between the two of a pair; zero if they belong to two planes
+    Axis y;
+
+    explicit Planes(const ConvolutionOf<T>& job)
+        : job(job), given(job.inputs * job.axis[0].taps), count(ceil_divide(given, terms)), y(job.axis[1]) {
+        if (terms == 1 || given > 1 || y.taps == 1) return;
+        const Axis& all = job.axis[1];
+        apart = all.offset[1] - all.offset[0];
+        y.taps = ceil_divide(all.taps, 2);
+        index_t *offset = scratch<index_t>(JOINED, 2 * y.taps), *weight = offset + y.taps;
+        for (index_t t = 0; t < y.taps; t++) offset[t] = all.offset[2 * t], weight[t] = all.weight[2 * t];
+        y.offset = offset, y.weight = weight;
+    }
+
+    // Where the weights of all taps are, one for each term, from the first of an output on; -1 for none.
+    void find_weights(int32_t* at) const {
+        const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
+        for (index_t p = 0; p < count; p++)
+            for (index_t ty = 0; ty < y.taps; ty++)
+                for (index_t tx = 0; tx < ax.taps; tx++)
+                    for (int term = 0; term < terms; term++) {
+                        const index_t plane = apart ? 0 : p * terms + term, row = apart ? 2 * ty + term : ty;
+                        const bool there = plane < given && row < ay.taps;
+                        *at++ = there ? (int32_t)(plane / az.taps * job.w_input + az.weight[plane % az.taps] +
+                                                  ay.weight[row] + ax.weight[tx])
+                                      : -1;
+                    }
+    }
+
+    // Packs plane `p` of output plane `z` from output row `row` on; `x` is the sample's group.
+    void pack(float* to, const Packing& py, const Packing& px, index_t copies, index_t pitch, const T* x, index_t p,
+              index_t z, index_t row) const {
+        const Axis& az = job.axis[0];
+        const index_t height = job.size[1], width = job.size[2], top = py.period * row + py.low;
+        const auto plane = [&](index_t i) -> const T* {
+            const index_t from_z = az.step * z + az.offset[i % az.taps];
+            const bool inside = i < given && from_z >= 0 && from_z < job.size[0];
+            return inside ? x + i / az.taps * job.x_stride[1] + from_z * job.x_stride[2] : nullptr;
+        };
+        if constexpr (terms == 1) {
+            pack_plane(to, py, px, copies, pitch, plane(p), height, width, job.x_stride[3], job.x_stride[4], top,
+                       px.low);
+        } else {
+            const T *low = plane(apart ? p : 2 * p), *high = apart ? low : plane(2 * p + 1);
+            const index_t first = most(top, least(0, -apart));
+            const index_t last = least(top + py.period * py.extent, height + most(0, -apart));
+            float* pairs = scratch<float>(PAIRS, most(0, last - first) * width);
+            const auto row_of = [&](const T* from, index_t r) {
+                return from && r >= 0 && r < height ? from + r * job.x_stride[3] : nullptr;
+            };
+            const bool whole = !apart && job.x_stride[4] == 1 && job.x_stride[3] == width;
+            const index_t rows = whole ? last - first : 1;
+            for (index_t r = first; r < last; r += rows)
+                pair_rows(pairs + (r - first) * width, row_of(low, r), row_of(high, r + apart), job.x_stride[4],
+                          rows * width);
+            pack_plane(to, py, px, copies, pitch, last > first ? (const float*)pairs : nullptr, last - first, width, width, 1,
+                       top - first, px.low);
+        }
+    }
+};
+
+// The weights at `at` as an element.
+INLINE float joined(const float* w, const int32_t* at) { return w[*at]; }
+INLINE float joined(const bfloat* w, const int32_t* at) { return pair(w[at[0]], at[1] < 0 ? bfloat{} : w[at[1]]); }
+
+template <class T>
+void convolve(const ConvolutionOf<T>& job) {
+    const Planes<T> input(job);
+    const Axis &ay = input.y, &ax = job.axis[2];
+    const int window = (int)(job.pool[0] * job.pool[1]), terms = Products<T>::terms;
     const bool pooled = window > 1;
-    const index_t planes = job.inputs * az.taps;
+    const index_t planes = input.count;
     const index_t taps_of_plane = ay.taps * ax.taps, taps = planes * taps_of_plane;
     const Packing px(ax, job.pool[1], job.out[2]);
 
@@ -423,7 +533,9 @@ void convolve(const Convolution& job) {
     const index_t parts = least(blocks, most(1, ceil_divide(job.threads, items_without_parts)));
 
     // where the taps of a chunk find their input
-    int32_t* offset = scratch<int32_t>(OFFSETS, chunk * taps_of_plane * window);
+    int32_t* weight_at = scratch<int32_t>(OFFSETS, taps * terms + chunk * taps_of_plane * window);
+    int32_t* offset = weight_at + taps * terms;
+    input.find_weights(weight_at);
     {
         int32_t* next = offset;
         for (index_t p = 0; p < chunk; p++)
@@ -444,13 +556,9 @@ void convolve(const Convolution& job) {
         const index_t g = item / blocks, block = item % blocks;
         const index_t from = first(block), count = first(block + 1) - from;
         float* panel = weights + (g * job.outputs + from) * taps;
-        const float* w = job.w + g * job.w_group + from * job.w_output;
-        for (index_t i = 0; i < job.inputs; i++, w += job.w_input)
-            for (index_t tz = 0; tz < az.taps; tz++)
-                for (index_t ty = 0; ty < ay.taps; ty++)
-                    for (index_t tx = 0; tx < ax.taps; tx++)
-                        for (index_t c = 0; c < count; c++)
-                            *panel++ = w[c * job.w_output + az.weight[tz] + ay.weight[ty] + ax.weight[tx]];
+        const T* w = job.w + g * job.w_group + from * job.w_output;
+        for (index_t k = 0; k < taps; k++)
+            for (index_t c = 0; c < count; c++) *panel++ = joined(w + c * job.w_output, weight_at + k * terms);
     });
 
     share(items_without_parts * parts, job.threads, [&](index_t item) {
@@ -464,7 +572,7 @@ void convolve(const Convolution& job) {
         const index_t block_begin = part * blocks / parts, block_end = (part + 1) * blocks / parts;
         const index_t outputs = first(block_end) - first(block_begin);
 
-        Tile tile;
+        Tile<T> tile;
         tile.offset = offset;
         tile.channel_stride = job.y_stride[1];
         tile.at = Rows{least(rows, job.out[1] - row), job.out[2], pitch, job.y_stride[3], job.y_stride[4]};
@@ -478,13 +586,9 @@ void convolve(const Convolution& job) {
         tile.x = packed;
         for (index_t begin = 0; begin < planes; begin += chunk) {
             const index_t end = least(planes, begin + chunk);
-            for (index_t p = begin; p < end; p++) {
-                const index_t i = g * job.inputs + p / az.taps, from_z = az.step * z + az.offset[p % az.taps];
-                const float* from = job.x + n * job.x_stride[0] + i * job.x_stride[1] + from_z * job.x_stride[2];
-                const bool inside = from_z >= 0 && from_z < job.size[0];
-                pack_plane(packed + (p - begin) * plane, py, px, copies, pitch, inside ? from : nullptr, job.size[1],
-                           job.size[2], job.x_stride[3], job.x_stride[4], py.period * row + py.low, px.low);
-            }
+            const T* from = job.x + n * job.x_stride[0] + g * job.inputs * job.x_stride[1];
+            for (index_t p = begin; p < end; p++)
+                input.pack(packed + (p - begin) * plane, py, px, copies, pitch, from, p, z, row);
             tile.taps = (end - begin) * taps_of_plane;
             tile.first = begin == 0;
             tile.last = end == planes;
@@ -493,16 +597,17 @@ void convolve(const Convolution& job) {
                 const int wide = (int)((i + 1) * vectors / tiles - vector);
                 for (index_t block = block_begin; block < block_end; block++) {
                     const int count = (int)(first(block + 1) - first(block));
-                    const index_t from = g * job.outputs + first(block), to = y_offset + from * job.y_stride[1];
-                    tile.w = weights + from * taps + begin * taps_of_plane * count;
-                    tile.bias = job.bias ? job.bias + from : nullptr;
+                    const index_t output = g * job.outputs + first(block), to = y_offset + output * job.y_stride[1];
+                    tile.w = weights + output * taps + begin * taps_of_plane * count;
+                    tile.bias = job.bias ? job.bias + output : nullptr;
                     tile.y = job.y + to;
                     tile.places = job.places ? job.places + to : nullptr;
                     if (partial) {
                         const index_t before = first(block) - first(block_begin);
                         tile.partial = partial + (vector * outputs + before * wide) * window * LANES;
                     }
-                    const TileFunction function = pooled ? pooled_function(window, count) : plain_function(wide, count);
+                    const TileFunction<T> function =
+                        pooled ? pooled_function<T>(window, count) : plain_function<T>(wide, count);
                     function(tile, vector * LANES);
                 }
             }

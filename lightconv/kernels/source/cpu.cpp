@@ -12,9 +12,11 @@ PUBLIC const char* lightconv_sources() { return TEXT(SOURCES); }
 PUBLIC int lightconv_runs(const char* variant) {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_cpu_init();
-    if (!strcmp(variant, "avx512"))
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("fma");
+    if (!strcmp(variant, "avx512")) return avx512;
+    if (!strcmp(variant, "avx512_bf16")) return avx512 && __builtin_cpu_supports("avx512bf16");
     if (!strcmp(variant, "avx2")) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
     return !strcmp(variant, "baseline");

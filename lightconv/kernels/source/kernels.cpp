@@ -2,17 +2,13 @@
 #include "bins.h"
 #include "block.h"
 #include "bytes.h"
+#include "exports.h"
 #include "last.h"
 #include "means.h"
 #include "memory.h"
 #include "pooling.h"
 #include "scatter.h"
 #include "winograd.h"
-
-#define JOIN2(a, b) a##_##b
-#define JOIN(a, b) JOIN2(a, b)
-#define EXPORT(name) extern "C" __attribute__((visibility("default"))) void JOIN(VARIANT, name)
-#define EXPORT_INT(name) extern "C" __attribute__((visibility("default"))) int JOIN(VARIANT, name)
 
 EXPORT(conv)(const ConvGeometry* g, const float* x, const float* w, const float* bias, float* y) {
     will_write(y, g->y_count());
@@ -65,13 +61,13 @@ EXPORT_INT(conv_weight)(const ConvGeometry* g, const float* x, const float* y, f
 // `y` and `places` are the block's results; `g`, the gradient, lies as they do, in row order.
 EXPORT(block_weight)(const ConvGeometry* geometry, const float* x, const float* g, const float* y,
                      const int8_t* places, float* w, float* bias) {
-    block_weight(*geometry, x, Pooled{g, y, places}, w, bias);
+    block_weight(*geometry, x, Pooled<float>{g, y, places}, w, bias);
 }
 
 EXPORT(block_input)(const ConvGeometry* geometry, const float* g, const float* y, const int8_t* places,
                     const float* w, float* x) {
     will_write(x, geometry->x_count());
-    block_input(*geometry, Pooled{g, y, places}, w, x);
+    block_input(*geometry, Pooled<float>{g, y, places}, w, x);
 }
 
 // Winners are null where they are not wanted, bytes, or (`wide`) of 32 bits.

@@ -2,7 +2,7 @@
 // some places times some vectors of channels.
 #pragma once
 
-#include "vectors.h"
+#include "bfloat.h"
 
 namespace {
 
@@ -39,8 +39,8 @@ struct Scattered {
 };
 
 // `count` elements of each of `channels` rows, `stride` apart from channel to channel, to vectors.
-template <class Place>
-void to_lanes(float* to, const Place& place, const float* from, index_t channels, index_t stride, index_t count) {
+template <class Place, class T>
+void to_lanes(float* to, const Place& place, const T* from, index_t channels, index_t stride, index_t count) {
     for (index_t i = 0; i < count; i += LANES) {
         if (count >= LANES) i = least(i, count - LANES);
         const index_t n = least(LANES, count - i);
@@ -58,7 +58,7 @@ void to_lanes(float* to, const Place& place, const float* from, index_t channels
                 v[c] = load(from + c * stride + i);
             } else {
                 float part[LANES] = {};
-                for (index_t j = 0; j < n; j++) part[j] = from[c * stride + i + j];
+                for (index_t j = 0; j < n; j++) set(part[j], from[c * stride + i + j]);
                 v[c] = load(part);
             }
         }
@@ -68,8 +68,8 @@ void to_lanes(float* to, const Place& place, const float* from, index_t channels
 }
 
 // And back.
-template <class Place>
-void from_lanes(float* to, const float* from, const Place& place, index_t channels, index_t stride, index_t count) {
+template <class T, class Place>
+void from_lanes(T* to, const float* from, const Place& place, index_t channels, index_t stride, index_t count) {
     for (index_t i = 0; i < count; i += LANES) {
         if (count >= LANES) i = least(i, count - LANES);
         const index_t n = least(LANES, count - i);
@@ -88,7 +88,7 @@ void from_lanes(float* to, const float* from, const Place& place, index_t channe
             } else {
                 float part[LANES];
                 store(part, v[c]);
-                for (index_t j = 0; j < n; j++) to[c * stride + i + j] = part[j];
+                for (index_t j = 0; j < n; j++) set(to[c * stride + i + j], part[j]);
             }
         }
     }

@@ -17,7 +17,8 @@ const index_t PLANES_TOGETHER = 4 * LANES;
 
 // Sums go along the plane, the last vector over its neighbour, whose elements count once; the lanes of LANES planes
 // are added together.
-void plane_mean(const PlaneGeometry& g, const float* x, float* y) {
+template <class T>
+void plane_mean(const PlaneGeometry& g, const T* x, T* y) {
     const index_t whole = g.count / LANES * LANES, rest = g.count - whole;
     int32_t last[LANES];
     for (int i = 0; i < LANES; i++) last[i] = i >= LANES - rest ? -1 : 0;
@@ -29,14 +30,14 @@ void plane_mean(const PlaneGeometry& g, const float* x, float* y) {
             const index_t some = least(LANES, end - plane);
             floats sums[LANES] = {};
             for (index_t p = 0; p < some; p++) {
-                const float* from = x + (plane + p) * g.count;
+                const T* from = x + (plane + p) * g.count;
                 floats total = {};
                 for (index_t i = 0; i < whole; i += LANES) total += load(from + i);
                 if (rest && whole) {
                     total += choose(counts, load(from + g.count - LANES), floats{});
                 } else if (rest) {
                     float part[LANES] = {};
-                    for (index_t i = 0; i < rest; i++) part[i] = from[i];
+                    for (index_t i = 0; i < rest; i++) set(part[i], from[i]);
                     total = load(part);
                 }
                 sums[p] = total;
@@ -47,19 +48,21 @@ void plane_mean(const PlaneGeometry& g, const float* x, float* y) {
             } else {
                 float part[LANES];
                 store(part, means);
-                memcpy(y + plane, part, some * sizeof(float));
+                for (index_t i = 0; i < some; i++) set(y[plane + i], part[i]);
             }
         }
     });
 }
 
 // Every element of a plane gets its share of the gradient of the mean.
-void plane_spread(const PlaneGeometry& g, const float* grad, float* x) {
+template <class T>
+void plane_spread(const PlaneGeometry& g, const T* grad, T* x) {
     share(ceil_divide(g.planes, PLANES_TOGETHER), g.threads, [&](index_t item) {
         for (index_t plane = item * PLANES_TOGETHER; plane < least(g.planes, (item + 1) * PLANES_TOGETHER); plane++) {
-            const float value = grad[plane] / (float)g.divisor;
-            float* to = x + plane * g.count;
-            for (index_t i = 0; i < g.count; i++) to[i] = value;
+            T share;
+            set(share, value(grad[plane]) / (float)g.divisor);
+            T* to = x + plane * g.count;
+            for (index_t i = 0; i < g.count; i++) to[i] = share;
         }
     });
 }

@@ -60,7 +60,8 @@ INLINE void along(index_t columns, const Step& step) {
 }
 
 // The four elements of LANES windows of 2 x 2, in row order.
-INLINE void quarters(const float* row, index_t pitch, floats (&v)[4]) {
+template <class T>
+INLINE void quarters(const T* row, index_t pitch, floats (&v)[4]) {
     for (int y = 0; y < 2; y++, row += pitch) {
         const floats a = load(row), b = load(row + LANES);
         v[2 * y] = even(a, b), v[2 * y + 1] = odd(a, b);
@@ -68,39 +69,41 @@ INLINE void quarters(const float* row, index_t pitch, floats (&v)[4]) {
 }
 
 // And back.
-INLINE void put_quarters(float* row, index_t pitch, const floats (&v)[4]) {
+template <class T>
+INLINE void put_quarters(T* row, index_t pitch, const floats (&v)[4]) {
     for (int y = 0; y < 2; y++, row += pitch) {
-        store(row, interleave_low(v[2 * y], v[2 * y + 1]));
-        store(row + LANES, interleave_high(v[2 * y], v[2 * y + 1]));
+        store_exact(row, interleave_low(v[2 * y], v[2 * y + 1]));
+        store_exact(row + LANES, interleave_high(v[2 * y], v[2 * y + 1]));
     }
 }
 
 // Two rows of windows of 2 x 2 side by side: `rows` and `pitch` after it, `columns` windows, numbered from `first` on.
+template <class T>
 struct Halves {
-    float* rows;
+    T* rows;
     index_t pitch, columns, first;
 };
 
 // Calls work(halves) for all windows of planes at `x`. Short rows are put one behind the other first (READ), and taken
 // apart again afterwards (WRITE).
-template <bool READ, bool WRITE, class Float, class Work>
-void share_halves(const PoolGeometry& g, Float* x, const Work& work) {
+template <bool READ, bool WRITE, class T, class Work>
+void share_halves(const PoolGeometry& g, T* x, const Work& work) {
     const index_t columns = g.out[2], width = g.size[2], rows = g.out[0] * g.out[1];
     const auto row_at = [&](index_t plane, index_t row) {
         const index_t z = row / g.out[1], y = row % g.out[1];
-        return (float*)x + plane * g.in_plane() + (z * g.size[1] + 2 * y) * width;
+        return x + plane * g.in_plane() + (z * g.size[1] + 2 * y) * width;
     };
     // what no window reads
-    const auto clear = [&](index_t row, float* at) {
-        for (index_t i = 2 * columns; i < width; i++) at[i] = at[width + i] = 0;
+    const auto clear = [&](index_t row, T* at) {
+        for (index_t i = 2 * columns; i < width; i++) at[i] = at[width + i] = T{};
         if (row % g.out[1] == g.out[1] - 1)
-            memset(at + 2 * width, 0, (g.size[1] - 2 * g.out[1]) * width * sizeof(float));
+            memset(at + 2 * width, 0, (g.size[1] - 2 * g.out[1]) * width * sizeof(T));
     };
     if (columns >= LANES) {
         share_planes(g, [&](index_t plane) {
             for (index_t row = 0; row < rows; row++) {
-                float* at = row_at(plane, row);
-                work(Halves{at, width, columns, plane * g.out_plane() + row * columns});
+                T* at = row_at(plane, row);
+                work(Halves<T>{at, width, columns, plane * g.out_plane() + row * columns});
                 if (WRITE) clear(row, at);
             }
         });
@@ -111,20 +114,20 @@ void share_halves(const PoolGeometry& g, Float* x, const Work& work) {
     share(blocks, g.threads, [&](index_t block) {
         const index_t begin = block * g.planes / blocks, end = (block + 1) * g.planes / blocks;
         const index_t count = (end - begin) * rows * columns;
-        float* packed = scratch<float>(INPUT, 4 * count);
+        T* packed = scratch<T>(INPUT, 4 * count);
         const auto each = [&](const auto& step) {
-            float* to = packed;
+            T* to = packed;
             for (index_t plane = begin; plane < end; plane++)
                 for (index_t row = 0; row < rows; row++, to += 2 * columns) step(row, row_at(plane, row), to);
         };
         if (READ)
-            each([&](index_t, const float* at, float* to) {
+            each([&](index_t, const T* at, T* to) {
                 copy_run(to, at, 2 * columns);
                 copy_run(to + 2 * count, at + width, 2 * columns);
             });
-        work(Halves{packed, 2 * count, count, begin * g.out_plane()});
+        work(Halves<T>{packed, 2 * count, count, begin * g.out_plane()});
         if (WRITE)
-            each([&](index_t row, float* at, const float* to) {
+            each([&](index_t row, T* at, const T* to) {
                 copy_run(at, to, 2 * columns);
                 copy_run(at + width, to + 2 * count, 2 * columns);
                 clear(row, at);
@@ -172,7 +175,8 @@ struct PoolPacking {
     }
 
     // What the windows of one block of rows read, for plane z of the output.
-    float* pack(const PoolGeometry& g, const float* from, index_t z, index_t block, float outside) const {
+    template <class T>
+    float* pack(const PoolGeometry& g, const T* from, index_t z, index_t block, float outside) const {
         float* packed = scratch<float>(INPUT, g.kernel[0] * plane + LANES);
         for (index_t tz = 0; tz < g.kernel[0]; tz++) {
             const index_t from_z = g.stride[0] * z + g.dilation[0] * tz - g.pad[0];
@@ -203,10 +207,10 @@ INLINE index_t first_tap(const PoolGeometry& g, int axis, index_t o) {
 }
 
 // The maxima and, unless null, the numbers of the winning taps.
-template <class Number>
-void max_pool(const PoolGeometry& g, const float* x, float* y, Number* won) {
+template <class T, class Number>
+void max_pool(const PoolGeometry& g, const T* x, T* y, Number* won) {
     if (g.halves()) {
-        share_halves<true, false>(g, x, [&](const Halves& at) {
+        share_halves<true, false>(g, (T*)x, [&](const Halves<T>& at) {
             along(at.columns, [&](index_t i) {
                 floats v[4];
                 quarters(at.rows + 2 * i, at.pitch, v);
@@ -217,7 +221,7 @@ void max_pool(const PoolGeometry& g, const float* x, float* y, Number* won) {
                     best = choose(better, v[t], best);
                     number = choose(better, ints{} + t, number);
                 }
-                store(y + at.first + i, best);
+                store_exact(y + at.first + i, best);
                 if (won) store(won + at.first + i, number);
             });
         });
@@ -231,7 +235,7 @@ void max_pool(const PoolGeometry& g, const float* x, float* y, Number* won) {
                 const index_t at = first + i;
                 const floats a = load(x + 2 * at), b = load(x + 2 * at + LANES), one = even(a, b), other = odd(a, b);
                 const ints better = replaces(other, one);
-                store(y + at, choose(better, other, one));
+                store_exact(y + at, choose(better, other, one));
                 if (won) store(won + at, choose(better, ints{} + 1, ints{}));
             });
         });
@@ -270,11 +274,17 @@ void max_pool(const PoolGeometry& g, const float* x, float* y, Number* won) {
     });
 }
 
+// Where to add up `count` elements of a result: in place, or as floats that are then rounded.
+INLINE float* sums_for(float* to, index_t) { return to; }
+INLINE float* sums_for(bfloat*, index_t count) { return scratch<float>(TOTAL, count); }
+INLINE void set_sums(float*, const float*, index_t) {}
+INLINE void set_sums(bfloat* to, const float* sums, index_t count) { round_all(to, sums, count); }
+
 // The gradient: elements of `grad` added at the places of the winners.
-template <class Number>
-void max_pool_spread(const PoolGeometry& g, const float* grad, const Number* won, float* x) {
+template <class T, class Number>
+void max_pool_spread(const PoolGeometry& g, const T* grad, const Number* won, T* x) {
     if (g.halves()) {
-        share_halves<false, true>(g, x, [&](const Halves& at) {
+        share_halves<false, true>(g, x, [&](const Halves<T>& at) {
             along(at.columns, [&](index_t i) {
                 const floats value = load(grad + at.first + i);
                 const ints number = load_ints(won + at.first + i);
@@ -292,7 +302,8 @@ void max_pool_spread(const PoolGeometry& g, const float* grad, const Number* won
             for (index_t tx = 0; tx < g.kernel[2]; tx++)
                 step[t++] = (g.dilation[0] * tz * g.size[1] + g.dilation[1] * ty) * g.size[2] + g.dilation[2] * tx;
     share_planes(g, [&](index_t plane) {
-        float* to = x + plane * g.in_plane();
+        T* plane_x = x + plane * g.in_plane();
+        float* to = sums_for(plane_x, g.in_plane());
         memset(to, 0, g.in_plane() * sizeof(float));
         index_t o = plane * g.out_plane();
         for (index_t z = 0; z < g.out[0]; z++)
@@ -302,16 +313,18 @@ void max_pool_spread(const PoolGeometry& g, const float* grad, const Number* won
                 for (index_t i = 0; i < g.out[2]; i++, o++, corner += g.stride[2]) {
                     if ((uint64_t)won[o] >= (uint64_t)taps) continue;
                     const index_t place = corner + step[won[o]];
-                    if ((uint64_t)place < (uint64_t)g.in_plane()) to[place] += grad[o];
+                    if ((uint64_t)place < (uint64_t)g.in_plane()) to[place] += value(grad[o]);
                 }
             }
+        set_sums(plane_x, to, g.in_plane());
     });
 }
 
 // The mean of windows of 2 x 2 side by side; of others see bands.h.
-void avg_pool(const PoolGeometry& g, const float* x, float* y) {
+template <class T>
+void avg_pool(const PoolGeometry& g, const T* x, T* y) {
     const float divisor = (float)g.divisor;
-    share_halves<true, false>(g, x, [&](const Halves& at) {
+    share_halves<true, false>(g, (T*)x, [&](const Halves<T>& at) {
         along(at.columns, [&](index_t i) {
             floats v[4];
             quarters(at.rows + 2 * i, at.pitch, v);

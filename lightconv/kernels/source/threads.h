@@ -44,7 +44,7 @@ struct Scratch {
     ~Scratch() { free(memory); }
 };
 
-enum Purpose { WEIGHTS, OFFSETS, INPUT, GRADIENT, TOTAL, LIST, REFUSED, PURPOSES };
+enum Purpose { WEIGHTS, OFFSETS, INPUT, GRADIENT, TOTAL, LIST, REFUSED, JOINED, PAIRS, RESULT, PURPOSES };
 
 template <class T>
 T* scratch(Purpose purpose, index_t count) {

@@ -13,6 +13,10 @@
 
 namespace {
 
+// Elements that a vector holds.
+template <class T>
+const index_t VECTOR = LANES * Products<T>::terms;
+
 // The sums over the lanes of vectors [k][c], each added to its place in `to`.
 template <int K, int C>
 INLINE void add_lane_sums(float* to, index_t c_stride, const floats (&v)[K][C]) {
@@ -25,30 +29,31 @@ INLINE void add_lane_sums(float* to, index_t c_stride, const floats (&v)[K][C]) 
     }
 }
 
+template <class T>
 struct Slab {
-    const float* x;
+    const T* x;
     const int32_t* offset;
-    const float* g;
+    const T* g;
     index_t samples, vectors;
     index_t x_sample, g_sample, g_channel;
     float* total;
     index_t total_channel;
 };
 
-template <int K, int C>
-void weight_tile(const Slab& s) {
+template <class T, int K, int C>
+void weight_tile(const Slab<T>& s) {
     floats total[K][C];
     UNROLL for (int k = 0; k < K; k++)
         UNROLL for (int c = 0; c < C; c++) total[k][c] = floats{};
     for (index_t n = 0; n < s.samples; n++) {
-        const float *g = s.g + n * s.g_sample, *x[K];
+        const T *g = s.g + n * s.g_sample, *x[K];
         UNROLL for (int k = 0; k < K; k++) x[k] = s.x + n * s.x_sample + s.offset[k];
-        for (index_t i = 0; i < s.vectors * LANES; i += LANES) {
+        for (index_t i = 0; i < s.vectors * VECTOR<T>; i += VECTOR<T>) {
             floats b[C];
-            UNROLL for (int c = 0; c < C; c++) b[c] = load(g + c * s.g_channel + i);
+            UNROLL for (int c = 0; c < C; c++) b[c] = Products<T>::load(g + c * s.g_channel + i);
             UNROLL for (int k = 0; k < K; k++) {
-                const floats a = load(x[k] + i);
-                UNROLL for (int c = 0; c < C; c++) total[k][c] += a * b[c];
+                const floats a = Products<T>::load(x[k] + i);
+                UNROLL for (int c = 0; c < C; c++) total[k][c] = Products<T>::add(total[k][c], a, b[c]);
             }
         }
     }
@@ -61,32 +66,34 @@ const index_t TAP_BLOCK = 5, OUTPUT_BLOCK = 5;
 const index_t TAP_BLOCK = 4, OUTPUT_BLOCK = 3;
 #endif
 
-template <int K>
-void weight_tile(index_t outputs, const Slab& s) {
+template <class T, int K>
+void weight_tile(index_t outputs, const Slab<T>& s) {
     switch (outputs) {
-        case 1: return weight_tile<K, 1>(s);
-        case 2: return weight_tile<K, 2>(s);
-        case 3: return weight_tile<K, 3>(s);
+        case 1: return weight_tile<T, K, 1>(s);
+        case 2: return weight_tile<T, K, 2>(s);
+        case 3: return weight_tile<T, K, 3>(s);
 #if REGISTERS == 32
-        case 4: return weight_tile<K, 4>(s);
-        case 5: return weight_tile<K, 5>(s);
+        case 4: return weight_tile<T, K, 4>(s);
+        case 5: return weight_tile<T, K, 5>(s);
 #endif
     }
 }
 
-void weight_tile(index_t taps, index_t outputs, const Slab& s) {
+template <class T>
+void weight_tile(index_t taps, index_t outputs, const Slab<T>& s) {
     switch (taps) {
-        case 1: return weight_tile<1>(outputs, s);
-        case 2: return weight_tile<2>(outputs, s);
-        case 3: return weight_tile<3>(outputs, s);
-        case 4: return weight_tile<4>(outputs, s);
+        case 1: return weight_tile<T, 1>(outputs, s);
+        case 2: return weight_tile<T, 2>(outputs, s);
+        case 3: return weight_tile<T, 3>(outputs, s);
+        case 4: return weight_tile<T, 4>(outputs, s);
 #if REGISTERS == 32
-        case 5: return weight_tile<5>(outputs, s);
+        case 5: return weight_tile<T, 5>(outputs, s);
 #endif
     }
 }
 
-void weight_along_rows(const ConvGeometry& g, const Convolution& job, const float* x, const float* y, float* w) {
+template <class T>
+void weight_along_rows(const ConvGeometry& g, const ConvolutionOf<T>& job, const T* x, const T* y, float* w) {
     const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
     const index_t planes = g.inputs * az.taps, taps_of_plane = ay.taps * ax.taps, taps = planes * taps_of_plane;
     const Packing px(ax, 1, g.out[2]);
@@ -106,7 +113,7 @@ void weight_along_rows(const ConvGeometry& g, const Convolution& job, const floa
     rows = ceil_divide(g.out[1], row_blocks);
     const Packing py(ay, 1, rows);
     const index_t copy = py.extent * pitch, phase = copies * copy, plane = py.period * px.period * phase;
-    const index_t vectors = ceil_divide(rows * pitch, LANES), slabs = g.batch * g.out[0] * row_blocks;
+    const index_t vectors = ceil_divide(rows * pitch, VECTOR<T>), slabs = g.batch * g.out[0] * row_blocks;
 
     // parts, and chunks of planes, by sizes alone
     index_t parts = least(slabs, most(1, slabs * vectors / (4 * LONG_SUM)));
@@ -133,11 +140,11 @@ void weight_along_rows(const ConvGeometry& g, const Convolution& job, const floa
         const index_t begin = item % chunks * chunk, end = least(planes, begin + chunk);
         item /= chunks;
         const index_t group = item % g.groups, part = item / g.groups;
-        const index_t x_sample = (end - begin) * plane, g_channel = vectors * LANES, g_sample = g.outputs * g_channel;
-        float* packed = scratch<float>(INPUT, together * x_sample + LANES);
-        float* packed_g = scratch<float>(GRADIENT, together * g_sample);
+        const index_t x_sample = (end - begin) * plane, g_channel = vectors * VECTOR<T>, g_sample = g.outputs * g_channel;
+        T* packed = scratch<T>(INPUT, together * x_sample + VECTOR<T>);
+        T* packed_g = scratch<T>(GRADIENT, together * g_sample);
 
-        Slab slab;
+        Slab<T> slab;
         slab.vectors = vectors;
         slab.x_sample = x_sample, slab.g_sample = g_sample, slab.g_channel = g_channel;
         slab.total_channel = taps;
@@ -149,7 +156,7 @@ void weight_along_rows(const ConvGeometry& g, const Convolution& job, const floa
                 const index_t n = (from + s) / row_blocks / g.out[0];
                 for (index_t p = begin; p < end; p++) {
                     const index_t i = group * g.inputs + p / az.taps, from_z = az.step * z + az.offset[p % az.taps];
-                    const float* plane_x = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
+                    const T* plane_x = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
                     const bool inside = from_z >= 0 && from_z < g.size[0];
                     pack_plane(packed + s * x_sample + (p - begin) * plane, py, px, copies, pitch,
                                inside ? plane_x : nullptr, g.size[1], g.size[2], g.x_stride[3], g.x_stride[4],
@@ -157,16 +164,16 @@ void weight_along_rows(const ConvGeometry& g, const Convolution& job, const floa
                 }
                 const index_t present = least(rows, g.out[1] - row);
                 for (index_t c = 0; c < g.outputs; c++) {
-                    float* to = packed_g + s * g_sample + c * g_channel;
-                    const float* from_y = y + n * g.y_stride[0] + (group * g.outputs + c) * g.y_stride[1] +
+                    T* to = packed_g + s * g_sample + c * g_channel;
+                    const T* from_y = y + n * g.y_stride[0] + (group * g.outputs + c) * g.y_stride[1] +
                                           z * g.y_stride[2] + row * g.y_stride[3];
                     for (index_t r = 0; r < present; r++)
                         pack_row(to + r * pitch, 0, pitch, 1, from_y + r * g.y_stride[3], g.out[2], g.y_stride[4], 0);
-                    memset(to + present * pitch, 0, (g_channel - present * pitch) * sizeof(float));
+                    memset(to + present * pitch, 0, (g_channel - present * pitch) * sizeof(T));
                 }
             }
             // read beyond the end, and multiplied by zero
-            memset(packed + slab.samples * x_sample, 0, LANES * sizeof(float));
+            memset(packed + slab.samples * x_sample, 0, VECTOR<T> * sizeof(T));
             slab.x = packed;
             for (index_t c = 0; c < g.outputs; c += OUTPUT_BLOCK) {
                 const index_t outputs = least(OUTPUT_BLOCK, g.outputs - c);
@@ -368,20 +375,22 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
     });
 }
 
-void conv_weight(const ConvGeometry& g, const float* x, const float* y, float* w) {
-    Convolution job;
+template <class T>
+void conv_weight(const ConvGeometry& g, const T* x, const T* y, float* w) {
+    ConvolutionOf<T> job;
     describe(g, scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2])), job);
-    if (is_depthwise(job)) {
-        job.x = x;
-        return weight_depthwise(job, y, w);
+    if constexpr (Products<T>::terms == 1) {
+        if (is_depthwise(job)) {
+            job.x = x;
+            return weight_depthwise(job, y, w);
+        }
+        // measured: lanes that stay empty cost time, and so do small planes packed for lanes along rows
+        const index_t lanes = ceil_divide(g.outputs, LANES) * LANES;
+        const bool small = g.out[1] * g.out[2] <= 256;
+        if (g.y_stride[4] == 1 && (5 * g.outputs >= 4 * lanes || (small && 8 * g.outputs >= 5 * lanes)))
+            return weight_along_outputs(g, job, x, y, w);
     }
-    // measured: lanes that stay empty cost time, and so do small planes packed for lanes along rows
-    const index_t lanes = ceil_divide(g.outputs, LANES) * LANES;
-    const bool small = g.out[1] * g.out[2] <= 256;
-    if (g.y_stride[4] == 1 && (5 * g.outputs >= 4 * lanes || (small && 8 * g.outputs >= 5 * lanes)))
-        weight_along_outputs(g, job, x, y, w);
-    else
-        weight_along_rows(g, job, x, y, w);
+    weight_along_rows(g, job, x, y, w);
 }
 
 }  // namespace

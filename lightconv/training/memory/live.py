@@ -62,6 +62,10 @@ class LiveBytes(TorchDispatchMode):
         if func is torch.ops.aten._local_scalar_dense.default and isinstance(args[0], FakeTensor):
             # A fake tensor has no number to look at. Ordinary ones are finite and not zero, and nothing is wrong.
             return args[0].dtype != torch.bool
+        if func is torch.ops.aten.sum.dim_IntList and args[0].dtype is torch.bool and not kwargs:
+            # what that operator does first: the gradient of a maximum counts equals so
+            args = (args[0].long(), *args[1:])
+            self._count(args[0], lambda known: OTHER)
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):
