@@ -131,11 +131,11 @@ INLINE void split_run(bfloat* first, bfloat* second, const bfloat* from, index_t
 }
 
 // The same for every PERIOD-th element, and the elements between; or, where PERIOD is 0, for any period.
-template <int PERIOD>
-INLINE void deal_run(float* __restrict to, index_t apart, index_t any, const float* __restrict from, index_t count) {
+template <int PERIOD, class T, class From>
+INLINE void deal_run(T* __restrict to, index_t apart, index_t any, const From* __restrict from, index_t count) {
     const index_t period = PERIOD ? PERIOD : any;
     for (index_t i = 0; i < count; i++)
-        for (index_t b = 0; b < period; b++) to[b * apart + i] = from[i * period + b];
+        for (index_t b = 0; b < period; b++) set(to[b * apart + i], from[i * period + b]);
 }
 
 // One row of `width` elements, from element `left` on, sorted by index modulo `period` into rows `apart` apart.
@@ -166,7 +166,7 @@ void pack_row(T* to, index_t apart, index_t extent, index_t period, const From* 
         one_by_one(least(extent, ceil_divide(head, period)));
         const index_t whole = least(extent, end / period), count = whole - i;
         if (count > 0) {
-            const float* inside = from + left + period * i;
+            const From* inside = from + left + period * i;
             switch (period) {
                 case 2: split_run(to + i, to + apart + i, inside, count); break;
                 case 3: deal_run<3>(to + i, apart, period, inside, count); break;
