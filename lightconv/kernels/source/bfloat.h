@@ -105,6 +105,17 @@ INLINE float pair(bfloat low, bfloat high) {
     return f;
 }
 
+// Neighbours as they lie, as a pair.
+struct neighbours {
+    bfloat low, high;
+};
+INLINE floats load(const neighbours* p) {
+    floats v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+INLINE void set(float& x, neighbours v) { x = pair(v.low, v.high); }
+
 // `count` neighbours of two rows as pairs; null stands for zeros.
 static void pair_rows(float* to, const bfloat* low, const bfloat* high, index_t stride, index_t count) {
     const uint32_t mask = (low ? 0xffff : 0) | (high ? 0xffff0000 : 0);

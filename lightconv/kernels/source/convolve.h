@@ -214,9 +214,9 @@ INLINE void copy_inside(T* to, index_t height, index_t width, const From* from, 
 }
 
 // Has the processor fetch what will soon be read, or (`WRITE`) written.
-template <int WRITE>
-INLINE void fetch(const float* from, index_t count) {
-    for (index_t i = 0; i < count; i += 16) __builtin_prefetch(from + i, WRITE, 2);
+template <int WRITE, class T>
+INLINE void fetch(const T* from, index_t count) {
+    for (index_t i = 0; i < count; i += 64 / sizeof(T)) __builtin_prefetch(from + i, WRITE, 2);
 }
 
 // Where the flattened positions of a block of output rows lie in memory.

@@ -197,9 +197,11 @@ void weight_along_rows(const ConvGeometry& g, const ConvolutionOf<T>& job, const
     });
 }
 
-// Sums of K taps for V vectors of output channels over `columns` neighbours in `rows` rows of each sample.
+// Sums of K taps for V vectors of output channels over `columns` neighbours, or pairs of them, in `rows` rows of each
+// sample.
+template <class T>
 struct Strip {
-    const float* x;
+    const T* x;
     const int32_t* offset;
     const float* g;
     index_t samples, rows, columns, x_sample, x_row, x_step, g_sample, g_pitch;
@@ -208,23 +210,25 @@ struct Strip {
 };
 
 // Of the K taps every RUN follow each other in the input.
-template <int K, int V, int RUN = 1>
-void output_tile(const Strip& s) {
+template <class T, int K, int V, int RUN = 1>
+void output_tile(const Strip<T>& s) {
     const int runs = K / RUN;
     floats total[K][V];
     UNROLL for (int k = 0; k < K; k++)
         UNROLL for (int v = 0; v < V; v++) total[k][v] = load(s.total + k * s.total_pitch + v * LANES);
-    const float *g = s.g, *x_row = s.x;
+    const float* g = s.g;
+    const T* x_row = s.x;
     for (index_t n = 0, row = 0; n < s.samples;) {
-        const float* x = x_row;
+        const T* x = x_row;
         for (index_t i = 0; i < s.columns; i++, x += s.x_step, g += s.g_pitch) {
             floats b[V];
             UNROLL for (int v = 0; v < V; v++) b[v] = load(g + v * LANES);
             UNROLL for (int r = 0; r < runs; r++) {
-                const float* at = x + s.offset[r * RUN];
+                const T* at = x + s.offset[r * RUN];
                 UNROLL for (int t = 0; t < RUN; t++) {
-                    const floats a = all(at[t]);
-                    UNROLL for (int v = 0; v < V; v++) total[r * RUN + t][v] += a * b[v];
+                    const floats a = Products<T>::all(at + t);
+                    UNROLL for (int v = 0; v < V; v++)
+                        total[r * RUN + t][v] = Products<T>::add(total[r * RUN + t][v], a, b[v]);
                 }
             }
         }
@@ -235,30 +239,33 @@ void output_tile(const Strip& s) {
         UNROLL for (int v = 0; v < V; v++) store(s.total + k * s.total_pitch + v * LANES, total[k][v]);
 }
 
+template <class T>
 struct OutputTile {
     int taps;
-    void (*call)(const Strip&);
+    void (*call)(const Strip<T>&);
 };
 
-template <int K, int V, int RUN = 1>
-OutputTile output_tile_of() {
-    return OutputTile{K, output_tile<K, V, RUN>};
+template <class T, int K, int V, int RUN = 1>
+OutputTile<T> output_tile_of() {
+    return OutputTile<T>{K, output_tile<T, K, V, RUN>};
 }
 
 // The tile for so many vectors, with as many taps as registers hold; `run`: how many taps follow each other.
-OutputTile output_tile_for(index_t vectors, index_t run) {
+template <class T>
+OutputTile<T> output_tile_for(index_t vectors, index_t run) {
     switch (vectors) {
 #if REGISTERS == 32
-        case 1: return output_tile_of<16, 1>();
+        case 1: return output_tile_of<T, 16, 1>();
         case 2:
-            return run == 3 ? output_tile_of<12, 2, 3>() : run == 5 ? output_tile_of<10, 2, 5>() : output_tile_of<12, 2>();
-        case 3: return run == 3 ? output_tile_of<9, 3, 3>() : output_tile_of<8, 3>();
-        case 4: return output_tile_of<6, 4>();
-        default: return output_tile_of<5, 5>();
+            return run == 3 ? output_tile_of<T, 12, 2, 3>()
+                            : run == 5 ? output_tile_of<T, 10, 2, 5>() : output_tile_of<T, 12, 2>();
+        case 3: return run == 3 ? output_tile_of<T, 9, 3, 3>() : output_tile_of<T, 8, 3>();
+        case 4: return output_tile_of<T, 6, 4>();
+        default: return output_tile_of<T, 5, 5>();
 #else
-        case 1: return output_tile_of<8, 1>();
-        case 2: return output_tile_of<5, 2>();
-        default: return output_tile_of<3, 3>();
+        case 1: return output_tile_of<T, 8, 1>();
+        case 2: return output_tile_of<T, 5, 2>();
+        default: return output_tile_of<T, 3, 3>();
 #endif
     }
 }
@@ -268,7 +275,32 @@ const index_t MOST_VECTORS = REGISTERS == 32 ? 5 : 3, MOST_TAPS = 16;
 // to them, but more where the sums go far.
 const index_t SHORT_STRIP = 160, LONG_STRIP = 512, NEAR_FLOATS = 256 * 1024;
 
-void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const float* x, const float* y, float* w) {
+// `lines` rows of `columns` elements of some channels, `stride` apart, as vectors of channels.
+INLINE void gradient_lanes(float* to, index_t pitch, const float* from, index_t channels, index_t stride, index_t lines,
+                           index_t line, index_t columns) {
+    const bool one_run = line == columns;
+    const index_t runs = one_run ? 1 : lines, run = one_run ? lines * columns : columns;
+    for (index_t i = 0; i < runs; i++)
+        to_lanes(to + i * run * pitch, Apart{pitch}, from + i * line, channels, stride, run);
+}
+
+// As vectors of pairs of neighbours: the last of a row of uneven length with a zero.
+INLINE void gradient_lanes(float* to, index_t pitch, const bfloat* from, index_t channels, index_t stride, index_t lines,
+                           index_t line, index_t columns) {
+    const index_t pairs = ceil_divide(columns, 2);
+    bfloat* rows = scratch<bfloat>(PAIRS, channels * lines * 2 * pairs);
+    bfloat* next = rows;
+    for (index_t c = 0; c < channels; c++)
+        for (index_t i = 0; i < lines; i++, next += 2 * pairs) {
+            next[2 * pairs - 1] = bfloat{};
+            copy_run(next, from + c * stride + i * line, columns);
+        }
+    to_lanes(to, Apart{pitch}, (const neighbours*)rows, channels, lines * pairs, lines * pairs);
+}
+
+template <class T>
+void weight_along_outputs(const ConvGeometry& g, const ConvolutionOf<T>& job, const T* x, const T* y, float* w) {
+    const index_t terms = Products<T>::terms, steps = ceil_divide(g.out[2], terms);
     const Axis &az = job.axis[0], &ay = job.axis[1], &ax = job.axis[2];
     const index_t planes = g.inputs * az.taps, taps_of_plane = ay.taps * ax.taps, taps = planes * taps_of_plane;
     const index_t vectors = ceil_divide(g.outputs, LANES), pitch = vectors * LANES;
@@ -281,8 +313,8 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
     const index_t chunk = ceil_divide(planes, chunks);
     chunks = ceil_divide(planes, chunk);
     const index_t strip_size = taps * pitch > NEAR_FLOATS ? LONG_STRIP : SHORT_STRIP;
-    const index_t rows = ceil_divide(g.out[1], ceil_divide(g.out[1], most(1, strip_size / g.out[2])));
-    const index_t together = most(1, least(strip_size / (g.out[1] * g.out[2]), samples / parts));
+    const index_t rows = ceil_divide(g.out[1], ceil_divide(g.out[1], most(1, strip_size / steps)));
+    const index_t together = most(1, least(strip_size / (g.out[1] * steps), samples / parts));
     // all tiles have the same number of taps; what the last ones have too many is dropped
     const index_t chunk_taps = chunk * taps_of_plane + MOST_TAPS;
 
@@ -303,24 +335,25 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
         const index_t at = item % chunks, begin = at * chunk, end = least(planes, begin + chunk);
         const index_t group = item / chunks % g.groups, part = item / chunks / g.groups;
         // room for the planes that a shorter chunk lacks: the taps that its last tile has too many read there
-        const index_t x_sample = chunk * plane, g_sample = g.out[1] * g.out[2] * pitch;
-        float* packed = scratch<float>(INPUT, together * x_sample);
+        const index_t x_sample = chunk * plane, g_sample = g.out[1] * steps * pitch;
+        T* packed = scratch<T>(INPUT, together * x_sample + terms - 1);
         float* packed_g = scratch<float>(GRADIENT, together * g_sample);
         float* total = totals + part * size + (group * chunks + at) * chunk_taps * pitch;
 
         const index_t last = (part + 1) * samples / parts;
         for (index_t first = part * samples / parts; first < last; first += together) {
-            Strip strip;
+            Strip<T> strip;
             strip.samples = least(together, last - first);
             for (index_t s = 0; s < strip.samples; s++) {
                 const index_t z = (first + s) % g.out[0], n = (first + s) / g.out[0];
                 const index_t next = (first + s + together) / g.out[0];
-                memset(packed + s * x_sample, 0, x_sample * sizeof(float));
+                // what lies beyond the last sample belongs to pairs
+                memset(packed + s * x_sample, 0, (x_sample + terms - 1) * sizeof(T));
                 for (index_t p = begin; p < end; p++) {
                     const index_t i = group * g.inputs + p / az.taps, from_z = az.step * z + az.offset[p % az.taps];
-                    const float* from = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
+                    const T* from = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
                     const bool inside = from_z >= 0 && from_z < g.size[0];
-                    float* to = packed + s * x_sample + (p - begin) * plane;
+                    T* to = packed + s * x_sample + (p - begin) * plane;
                     if (g.x_stride[4] == 1 && inside) {
                         copy_inside(to, height, width, from, g.size[1], g.size[2], g.x_stride[3], ay.offset[0],
                                     ax.offset[0]);
@@ -330,18 +363,16 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
                                    g.x_stride[4], ay.offset[0], ax.offset[0]);
                     }
                 }
-                const float* from_y = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1] + z * g.y_stride[2];
+                const T* from_y = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1] + z * g.y_stride[2];
                 if (next < g.batch) fetch<0>(from_y + (next - n) * g.y_stride[0], g.outputs * g.y_stride[1]);
-                const bool one_run = g.y_stride[3] == g.out[2];
-                const index_t lines = one_run ? 1 : g.out[1], line = one_run ? g.out[1] * g.out[2] : g.out[2];
                 for (index_t v = 0; v < vectors; v++)
-                    for (index_t i = 0; i < lines; i++)
-                        to_lanes(packed_g + s * g_sample + i * line * pitch + v * LANES, Apart{pitch},
-                                 from_y + v * LANES * g.y_stride[1] + i * g.y_stride[3],
-                                 least(LANES, g.outputs - v * LANES), g.y_stride[1], line);
+                    gradient_lanes(packed_g + s * g_sample + v * LANES, pitch, from_y + v * LANES * g.y_stride[1],
+                                   least(LANES, g.outputs - v * LANES), g.y_stride[1], g.out[1], g.y_stride[3],
+                                   g.out[2]);
             }
 
-            strip.columns = g.out[2], strip.x_sample = x_sample, strip.x_row = ay.step * width, strip.x_step = ax.step;
+            strip.columns = steps, strip.x_sample = x_sample, strip.x_row = ay.step * width;
+            strip.x_step = ax.step * terms;
             strip.g_sample = g_sample, strip.g_pitch = strip.total_pitch = pitch;
             for (index_t row = 0; row < g.out[1]; row += rows) {
                 strip.rows = least(rows, g.out[1] - row);
@@ -350,8 +381,8 @@ void weight_along_outputs(const ConvGeometry& g, const Convolution& job, const f
                     // equal shares of the vectors
                     const index_t shares = ceil_divide(vectors - v, MOST_VECTORS);
                     const index_t now = ceil_divide(vectors - v, shares);
-                    const OutputTile tile = output_tile_for(now, run);
-                    strip.g = packed_g + row * g.out[2] * pitch + v * LANES;
+                    const OutputTile<T> tile = output_tile_for<T>(now, run);
+                    strip.g = packed_g + row * steps * pitch + v * LANES;
                     for (index_t k = 0; k < (end - begin) * taps_of_plane; k += tile.taps) {
                         strip.offset = offset + k;
                         strip.total = total + k * pitch + v * LANES;
@@ -384,13 +415,14 @@ void conv_weight(const ConvGeometry& g, const T* x, const T* y, float* w) {
             job.x = x;
             return weight_depthwise(job, y, w);
         }
-        // measured: lanes that stay empty cost time, and so do small planes packed for lanes along rows
-        const index_t lanes = ceil_divide(g.outputs, LANES) * LANES;
-        const bool small = g.out[1] * g.out[2] <= 256;
-        if (g.y_stride[4] == 1 && (5 * g.outputs >= 4 * lanes || (small && 8 * g.outputs >= 5 * lanes)))
-            return weight_along_outputs(g, job, x, y, w);
     }
-    weight_along_rows(g, job, x, y, w);
+    // measured: lanes that stay empty cost time, and so do small planes packed for lanes along rows
+    const index_t lanes = ceil_divide(g.outputs, LANES) * LANES;
+    const bool small = g.out[1] * g.out[2] <= 256, simple = g.y_stride[4] == 1 && (Products<T>::terms == 1 || g.stride[2] == 1);
+    if (simple && (5 * g.outputs >= 4 * lanes || (small && 8 * g.outputs >= 5 * lanes)))
+        weight_along_outputs(g, job, x, y, w);
+    else
+        weight_along_rows(g, job, x, y, w);
 }
 
 }  // namespace
