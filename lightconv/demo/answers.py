@@ -21,7 +21,7 @@ KINDS = {(28, 28): "one", (28, 56): "two", (40,): "signal"}
 SHIPPED = ("mnist", "mnist100", "mnist1d")
 
 MOST_STROKES = 200
-MOST_POINTS = 10_000
+MOST_POINTS = 4_000  # sixteen heights of the canvas, as the page sends them
 FARTHEST = 100.0  # heights of the canvas
 
 
@@ -180,7 +180,7 @@ def _strokes(value: Any) -> list[np.ndarray]:
     if not isinstance(value, list) or not all(isinstance(stroke, list) and stroke for stroke in value):
         raise UsageError("Expected `strokes` to be a list of lists of points.")
     if len(value) > MOST_STROKES or sum(map(len, value)) > MOST_POINTS:
-        raise UsageError(f"Expected at most {MOST_STROKES} strokes of {MOST_POINTS} points in all.")
+        raise UsageError(f"Expected at most {MOST_STROKES} strokes of {MOST_POINTS:,} points in all.")
     for stroke in value:
         for point in stroke:
             if not isinstance(point, list) or len(point) != 2 or not all(map(_is_number, point)):

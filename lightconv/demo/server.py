@@ -27,7 +27,7 @@ __all__ = ["Server"]
 
 ADDRESS = "127.0.0.1"
 HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")  # any port, for it may be forwarded
-LARGEST_BODY = 512 * 1024
+LARGEST_BODY = 96 * 1024  # as many points as are read, with four decimals
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -157,19 +157,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, question: Callable[[Any], Any], body: bytes) -> None:
         try:
-            request = json.loads(body)
-        except (ValueError, RecursionError):
-            self.send_error(HTTPStatus.BAD_REQUEST, "Expected JSON, but the request is not.")
-            return
-        try:
-            answer = question(request)
+            with self.server.turn(len(body)):
+                answer = _encode(question(_decode(body)))
         except UsageError as error:
             self.send_error(HTTPStatus.BAD_REQUEST, str(error))
+        except TimeoutError:
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "Many large drawings are being read; go on in a moment.")
         except Exception:
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, "That went wrong; the terminal says what.")
             raise
         else:
-            self._send(HTTPStatus.OK, TYPES[".json"], _encode(answer))
+            self._send(HTTPStatus.OK, TYPES[".json"], answer)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """One sentence as JSON; the connection is closed, for a body may be left unread."""
@@ -203,6 +201,13 @@ def _pages() -> dict[str, tuple[str, bytes]]:
             pages["/" + file.name] = (TYPES[suffix], file.read_bytes())
     pages["/"] = pages.pop("/index.html")
     return pages
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise UsageError("Expected JSON, but the request is not.") from None
 
 
 def _encode(value: Any) -> bytes:

@@ -73,10 +73,18 @@ def split(strokes: Sequence[Stroke]) -> tuple[list[Stroke], list[Stroke]] | None
     Returns:
         The two groups; None if no such place is found: then both digits hang together.
     """
+    if len(strokes) < 2:
+        return None
     ordered = sorted(strokes, key=lambda stroke: float(stroke[:, 0].min() + stroke[:, 0].max()))
-    cuts = [(ordered[:k], ordered[k:]) for k in range(1, len(ordered))]
-    tall = [cut for cut in cuts if min(_size(part)[1] for part in cut) >= 0.4 * _size(strokes)[1]]
-    return max(tall, key=lambda cut: _gap(*cut), default=None)
+    low = np.array([stroke.min(axis=0) for stroke in ordered])
+    high = np.array([stroke.max(axis=0) for stroke in ordered])
+    # corners of the first strokes, up to each, and of the last, from each on
+    first_low, first_high = np.minimum.accumulate(low), np.maximum.accumulate(high)
+    last_low, last_high = np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high[::-1])[::-1]
+    heights = np.minimum((first_high - first_low)[:-1, 1], (last_high - last_low)[1:, 1])
+    gaps = np.where(heights >= 0.4 * (first_high - first_low)[-1, 1], last_low[1:, 0] - first_high[:-1, 0], -np.inf)
+    cut = int(gaps.argmax())
+    return None if gaps[cut] == -np.inf else (ordered[: cut + 1], ordered[cut + 1 :])
 
 
 def _draw(strokes: Sequence[Stroke], digits: int) -> np.ndarray:

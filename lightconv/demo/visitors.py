@@ -8,7 +8,7 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -85,23 +85,48 @@ class Line(io.RawIOBase):
 
 
 class PatientServer(ThreadingHTTPServer):
-    """One thread a visitor, and so many visitors at most; for one more, whoever has kept it waiting longest must go."""
+    """One thread a visitor, and so many visitors at most; for one more, whoever has kept it waiting longest must go.
+
+    Requests of more than `small` bytes are answered one at a time; none of them waits longer than `queue` seconds.
+    """
 
     most_visitors = 32
     idle = 60.0
     patience = 10.0
+    small = 16 * 1024
+    queue = 0.5
     request_queue_size = 64
     daemon_threads = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._room = threading.Semaphore(self.most_visitors)
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._waiting_since: dict[socket.socket, float] = {}
         super().__init__(*args, **options)
 
     def line(self, connection: socket.socket) -> Line:
         """The connection as a file, for its handler."""
         return Line(connection, self.idle, self.patience, lambda: self._note(connection))
+
+    @contextlib.contextmanager
+    def turn(self, size: int) -> Iterator[None]:
+        """Answer inside: small requests at once, larger ones in turn, so that nobody waits for many of those.
+
+        Args:
+            size: bytes of the request.
+
+        Raises:
+            TimeoutError: if others that came before take too long.
+        """
+        alone = size > self.small
+        if alone and not self._turn.acquire(timeout=self.queue):
+            raise TimeoutError("others take long")
+        try:
+            yield
+        finally:
+            if alone:
+                self._turn.release()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Make room, and answer in a thread."""

@@ -170,7 +170,7 @@ def test_a_method_that_the_address_does_not_take(connection, method: str, path: 
         ({**JSON, "Content-Length": "3"}, b"{]}", 400),
         ({**JSON, "Content-Length": "2"}, b"\xff\xfe", 400),
         ({**JSON, "Content-Length": "2"}, b"{}", 400),
-        ({**JSON, "Content-Length": "200000"}, b"[" * 200000, 400),
+        ({**JSON, "Content-Length": "90000"}, b"[" * 90000, 400),
         ({**JSON, "Content-Length": "9000"}, b"9" * 9000, 400),
     ],
 )

@@ -7,13 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
-from lightconv.demo.answers import Answers
+from lightconv.demo.answers import MOST_POINTS, MOST_STROKES, Answers
 from lightconv.demo.server import Server
 
 GET = b"GET /models HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /signal HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+DRAWING = POST.replace(b"signal", b"drawing")
+CLOSING = DRAWING.replace(b"Content-Type", b"Connection: close\r\nContent-Type")
 SIGNAL = json.dumps({"signal": [0.5] * 40}).encode()
 PATIENCE, IDLE = 0.4, 0.8
 
@@ -175,3 +178,56 @@ def test_requests_in_one_breath(server: Server):
     visitor = visit(server, GET * 20 + POST % len(SIGNAL) + SIGNAL + GET.replace(b"/models", b"/nothing"))
     answers = heard(visitor).split(b"HTTP/1.1 ")[1:]
     assert [answer[:3] for answer in answers] == [b"200"] * 21 + [b"404"]
+
+
+def largest_drawing() -> bytes:
+    """As many strokes and points as are read, as the page writes them."""
+    points = np.random.default_rng(0).uniform(0, 2, (MOST_STROKES, MOST_POINTS // MOST_STROKES, 2)).round(4)
+    return json.dumps({"strokes": points.tolist(), "digits": 0}, separators=(",", ":")).encode()
+
+
+def test_the_largest_drawing_is_read(server: Server):
+    body = largest_drawing()
+    visitor = visit(server, DRAWING % len(body) + body)
+    visitor.shutdown(socket.SHUT_WR)
+    assert heard(visitor).startswith(b"HTTP/1.1 200")
+
+
+def test_large_requests_take_turns(server: Server):
+    """While one of them takes long, the next is told, and small ones are answered."""
+    body = largest_drawing()
+    with server.turn(len(body)):
+        visitor = visit(server, DRAWING % len(body) + body)
+        assert_others_are_answered(server)
+        answer = heard(visitor)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"Many large drawings are being read" in answer
+    visitor = visit(server, DRAWING % len(body) + body)
+    assert visitor.recv(15) == b"HTTP/1.1 200 OK"
+    visitor.close()
+
+
+@pytest.mark.long
+def test_a_crowd_with_large_drawings(answers: Answers):
+    """64 at once, on a server as it is started; prints how long others wait meanwhile."""
+    with Server(answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        body = largest_drawing()
+        said: list[bytes] = []
+        crowd = [
+            threading.Thread(target=lambda: said.append(heard(visit(server, CLOSING % len(body) + body))))
+            for _ in range(64)
+        ]
+        for member in crowd:
+            member.start()
+        waits = []
+        while any(member.is_alive() for member in crowd):
+            start = time.monotonic()
+            assert_others_are_answered(server)
+            waits.append(time.monotonic() - start)
+        server.shutdown()
+    answered = sum(answer.startswith(b"HTTP/1.1 200") for answer in said)
+    refused = sum(answer.startswith(b"HTTP/1.1 503") for answer in said)
+    print(f"{answered} answered, {refused} refused, {64 - answered - refused} sent away; {len(waits)} others")
+    print(f"waited {np.median(waits):.2f} s, at most {max(waits):.2f}")
+    assert answered

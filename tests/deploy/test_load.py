@@ -3,12 +3,13 @@
 import ctypes
 import gc
 import linecache
+import logging
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -162,8 +163,17 @@ def converting(folder: Path) -> Callable[[], object]:
     return lambda: lightconv.revert(lightconv.fuse(lightconv.convert(net)))(torch.zeros(1, 1, 8, 8))
 
 
+@pytest.fixture
+def nothing_logged() -> Iterator[None]:
+    """pytest keeps all records of a test, and PyTorch writes ten for each export, with the graph that they are of."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
 @needs_linux
 @pytest.mark.long
+@pytest.mark.usefixtures("nothing_logged")
 @pytest.mark.parametrize(
     ("prepare", "times"),
     [(exporting, 100), (loading, 200), (predicting, 20_000), (quantizing, 30), (converting, 1000)],
