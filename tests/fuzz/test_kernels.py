@@ -5,7 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fuzz import build_kernels
+from fuzz import HERE, build_kernels
+
+from lightconv.kernels import build
+
+ARM_COMPILER, ARM = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
 
 # as the fuzzer reads them: seed, what is checked, its sizes
 FOUND = {
@@ -21,3 +25,15 @@ def test_kernels_under_sanitizers(tmp_path: Path):
         (tmp_path / str(number)).write_bytes(content)
         subprocess.run([program, tmp_path / str(number)], check=True)
     subprocess.run([program, "60", "1"], check=True)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(
+    shutil.which(ARM_COMPILER) is None or shutil.which(ARM) is None,
+    reason="needs an emulated ARM: apt-get install g++-aarch64-linux-gnu qemu-user-static",
+)
+def test_kernels_on_an_emulated_arm(tmp_path: Path):
+    """As they are compiled for users, each beside its plain loop."""
+    program = tmp_path / "kernels"
+    subprocess.run([ARM_COMPILER, *build._FLAGS, "-static", HERE / "kernels.cpp", "-o", program], check=True)
+    subprocess.run([ARM, program, "60", "1"], check=True)
