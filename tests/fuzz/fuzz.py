@@ -2,8 +2,8 @@
 
 In turn, each for its share of the time:
 - the readers of files, guided by coverage (atheris);
-- the native kernels under AddressSanitizer and UndefinedBehaviorSanitizer, guided by coverage where there is clang
-  (libFuzzer), else at random;
+- the native kernels, once for each instruction set, under AddressSanitizer and UndefinedBehaviorSanitizer, guided by
+  coverage where there is clang (libFuzzer), else at random;
 - the property tests of operators, surgery and export, with new draws each time (hypothesis), whose failures the next
   run tries first.
 
@@ -17,8 +17,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from lightconv.kernels import build
+from lightconv.kernels.library import Library
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -59,7 +62,7 @@ def jobs() -> dict[str, Job]:
         print("readers are left out: pip install atheris")
     compiler = next(filter(shutil.which, ("clang++", "g++")), None)
     if compiler:
-        found["kernels"] = kernels_job(compiler)
+        found |= {f"kernels {name}": kernels_job(compiler, name, flags) for name, flags in instruction_sets().items()}
     else:
         print("kernels are left out: there is neither clang++ nor g++")
     found["properties"] = properties
@@ -78,15 +81,26 @@ def reader_job(name: str) -> Job:
     return run
 
 
-def kernels_job(compiler: str) -> Job:
+def instruction_sets() -> dict[str, list[str]]:
+    """Those that this machine can run, with the flags that compile for them."""
+    found = {}
+    for name, flags in build.variants().items():
+        try:
+            found[Library(variant=name).variant] = flags
+        except OSError:
+            continue
+    return found or {"baseline": []}
+
+
+def kernels_job(compiler: str, name: str, flags: Sequence[str]) -> Job:
     """Build and run kernels.cpp."""
 
     def run(seconds: int) -> bool:
-        program = build_kernels(compiler, KEPT / "kernels")
+        program = build_kernels(compiler, KEPT / f"kernels-{name}", flags)
         if "clang" in compiler:
             corpus = KEPT / "corpus" / "kernels"
             corpus.mkdir(parents=True, exist_ok=True)
-            options = [f"-max_total_time={seconds}", "-max_len=64", f"-artifact_prefix={KEPT}/kernels-"]
+            options = [f"-max_total_time={seconds}", "-max_len=64", f"-artifact_prefix={KEPT}/kernels-{name}-"]
             command = [str(program), str(corpus), *options, "-print_final_stats=1"]
         else:
             command = [str(program), str(seconds), str(time.time_ns() % 2**31)]
@@ -95,12 +109,10 @@ def kernels_job(compiler: str) -> Job:
     return run
 
 
-def build_kernels(compiler: str, program: Path) -> Path:
-    """Compile kernels.cpp for this CPU with sanitizers; with clang, as a libFuzzer target."""
+def build_kernels(compiler: str, program: Path, flags: Sequence[str]) -> Path:
+    """Compile kernels.cpp for an instruction set with sanitizers; with clang, as a libFuzzer target."""
     sanitizers = f"-fsanitize={SANITIZE}{',fuzzer' if 'clang' in compiler else ''}"
-    subprocess.run(
-        [compiler, *FLAGS, "-march=native", sanitizers, str(HERE / "kernels.cpp"), "-o", str(program)], check=True
-    )
+    subprocess.run([compiler, *FLAGS, *flags, sanitizers, str(HERE / "kernels.cpp"), "-o", str(program)], check=True)
     return program
 
 

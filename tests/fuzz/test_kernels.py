@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fuzz import HERE, build_kernels
+from fuzz import HERE, build_kernels, instruction_sets
 
 from lightconv.kernels import build
 
@@ -14,13 +14,15 @@ ARM_COMPILER, ARM = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
 # as the fuzzer reads them: seed, what is checked, its sizes
 FOUND = {
     "taps of a tile beyond the last, shorter chunk": bytes([0, 0, 0, 0, 0, 3, 13, 15, 7, 184, 13, 15, 7, 184]),
+    "what the last tap and the last vector reach": bytes([0, 0, 0, 0, 0, 0, 1, 1, 0, 1, 0, 1, 0, 4, 0]),
 }
 
 
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
-def test_kernels_under_sanitizers(tmp_path: Path):
-    program = build_kernels("g++", tmp_path / "kernels")
+@pytest.mark.parametrize("name", instruction_sets())
+def test_kernels_under_sanitizers(name: str, tmp_path: Path):
+    program = build_kernels("g++", tmp_path / "kernels", instruction_sets()[name])
     for number, content in enumerate(FOUND.values()):
         (tmp_path / str(number)).write_bytes(content)
         subprocess.run([program, tmp_path / str(number)], check=True)

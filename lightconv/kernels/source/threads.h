@@ -8,7 +8,8 @@
 #include <omp.h>
 #endif
 
-// Under AddressSanitizer a buffer ends where it was asked to, so that reading beyond is noticed.
+// Under AddressSanitizer a buffer ends where it was asked to and holds NaN, so that what is read beyond, or before it
+// was written, is noticed.
 #if defined(__SANITIZE_ADDRESS__)
 #define EXACT 1
 #elif defined(__has_feature)
@@ -38,6 +39,7 @@ struct Scratch {
             if (posix_memalign(&fresh, 64, size)) abort();
             memory = (char*)fresh;
         }
+        if (EXACT) memset(memory, 0xff, size);
         return (T*)memory;
     }
 

@@ -114,6 +114,8 @@ void weight_along_rows(const ConvGeometry& g, const ConvolutionOf<T>& job, const
     const Packing py(ay, 1, rows);
     const index_t copy = py.extent * pitch, phase = copies * copy, plane = py.period * px.period * phase;
     const index_t vectors = ceil_divide(rows * pitch, VECTOR<T>), slabs = g.batch * g.out[0] * row_blocks;
+    // read behind the last sample, and multiplied by zero: what a row's last tap and its last vector reach
+    const index_t beyond = VECTOR<T> + px.shifts;
 
     // parts, and chunks of planes, by sizes alone
     index_t parts = least(slabs, most(1, slabs * vectors / (4 * LONG_SUM)));
@@ -141,7 +143,7 @@ void weight_along_rows(const ConvGeometry& g, const ConvolutionOf<T>& job, const
         item /= chunks;
         const index_t group = item % g.groups, part = item / g.groups;
         const index_t x_sample = (end - begin) * plane, g_channel = vectors * VECTOR<T>, g_sample = g.outputs * g_channel;
-        T* packed = scratch<T>(INPUT, together * x_sample + VECTOR<T>);
+        T* packed = scratch<T>(INPUT, together * x_sample + beyond);
         T* packed_g = scratch<T>(GRADIENT, together * g_sample);
 
         Slab<T> slab;
@@ -172,8 +174,7 @@ void weight_along_rows(const ConvGeometry& g, const ConvolutionOf<T>& job, const
                     memset(to + present * pitch, 0, (g_channel - present * pitch) * sizeof(T));
                 }
             }
-            // read beyond the end, and multiplied by zero
-            memset(packed + slab.samples * x_sample, 0, VECTOR<T> * sizeof(T));
+            memset(packed + slab.samples * x_sample, 0, beyond * sizeof(T));
             slab.x = packed;
             for (index_t c = 0; c < g.outputs; c += OUTPUT_BLOCK) {
                 const index_t outputs = least(OUTPUT_BLOCK, g.outputs - c);
