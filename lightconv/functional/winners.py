@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightconv.functional.dispatch import Operation, accumulation_dtype
+from lightconv.functional.dispatch import Operation, accumulation_dtype, transforming
 from lightconv.functional.geometry import Sizes, memory_format, new_empty, numel
 from lightconv.functional.planes import channels_last, pick, place, planes
 from lightconv.functional.pooling import along, at_tap, crop, fitted_pads
@@ -31,7 +31,10 @@ def winner_places(won: Tensor, size: Sizes, kernel: Sizes, stride: Sizes, pads: 
     assert isinstance(offset, Tensor)
     last = channels_last(won)
     numbers = won.movedim(1, -1) if last else won
-    found = offset.flatten().index_select(0, numbers.flatten().to(torch.int32)).reshape(numbers.shape)
+    # under vmap PyTorch 2.6 takes 64-bit numbers alone; elsewhere the smaller ones are faster
+    wide = not torch.compiler.is_compiling() and transforming()
+    found = offset.flatten().index_select(0, numbers.flatten().to(torch.int64 if wide else torch.int32))
+    found = found.reshape(numbers.shape)
     return (found.movedim(-1, 1) if last else found) + start
 
 
