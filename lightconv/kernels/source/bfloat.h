@@ -21,11 +21,14 @@ typedef uint32_t words __attribute__((vector_size(LANES * 4)));
 INLINE words load_bits(const bfloat* p) { return __builtin_convertvector(*(const halves_anywhere*)p, words); }
 INLINE floats load(const bfloat* p) { return (floats)(load_bits(p) << 16); }
 
-// Rounded to the nearest, of two as near to the even one.
+// Rounded to the nearest bfloat, of two as near to the even one; that is the upper half of the bits, what is below is
+// of no account.
+INLINE words rounded(floats v) {
+    const words bits = (words)v;
+    return (words)choose(v == v, (ints)(bits + 0x7fff + (bits >> 16 & 1)), ints{} + 0x7fc00000);
+}
 INLINE void store(bfloat* p, floats v) {
-    const words bits = (words)v, up = bits + 0x7fff + (bits >> 16 & 1);
-    const words some = (words)choose(v == v, (ints)up, ints{} + 0x7fc00000);
-    *(halves_anywhere*)p = __builtin_convertvector(some >> 16, halves);
+    *(halves_anywhere*)p = __builtin_convertvector(rounded(v) >> 16, halves);
 }
 
 // Of floats that are bfloats.
@@ -116,8 +119,25 @@ INLINE floats load(const neighbours* p) {
 }
 INLINE void set(float& x, neighbours v) { x = pair(v.low, v.high); }
 
+template <int N>
+INLINE void pair_some(float* to, const bfloat* low, const bfloat* high, uint32_t mask) {
+    uint16_t a[N], b[N];
+    uint32_t both[N];
+    memcpy(a, low, sizeof a);
+    memcpy(b, high, sizeof b);
+    for (int i = 0; i < N; i++) both[i] = (a[i] | (uint32_t)b[i] << 16) & mask;
+    memcpy(to, both, sizeof both);
+}
+
+// From N to 2 N of them: the first N, and the last N.
+template <int N>
+INLINE void pair_ends(float* to, const bfloat* low, const bfloat* high, uint32_t mask, index_t count) {
+    pair_some<N>(to, low, high, mask);
+    pair_some<N>(to + count - N, low + count - N, high + count - N, mask);
+}
+
 // `count` neighbours of two rows as pairs; null stands for zeros.
-static void pair_rows(float* to, const bfloat* low, const bfloat* high, index_t stride, index_t count) {
+static inline void pair_rows(float* to, const bfloat* low, const bfloat* high, index_t stride, index_t count) {
     const uint32_t mask = (low ? 0xffff : 0) | (high ? 0xffff0000 : 0);
     if (!low) low = high;
     if (!high) high = low;
@@ -132,6 +152,8 @@ static void pair_rows(float* to, const bfloat* low, const bfloat* high, index_t 
             store(to + i, (floats)((load_bits(low + i) | load_bits(high + i) << 16) & mask));
             if (i == count - LANES) return;
         }
+    if (stride == 1 && count >= 8) return pair_ends<8>(to, low, high, mask, count);
+    if (stride == 1 && count >= 4) return pair_ends<4>(to, low, high, mask, count);
     for (; i < count; i++) {
         const uint32_t bits = (low[i * stride].bits | (uint32_t)high[i * stride].bits << 16) & mask;
         memcpy(to + i, &bits, sizeof bits);

@@ -11,6 +11,7 @@
 
 namespace {
 
+template <class T>
 struct PlacesOfChannels {
     const float* x;
     const int32_t* places;  // in x, of each place of y
@@ -48,8 +49,8 @@ struct PlacesOfChannels {
             floats b[V];
             UNROLL for (int v = 0; v < V; v++) b[v] = load(b_row + v * LANES);
             UNROLL for (int p = 0; p < P; p++) {
-                const floats a = all(a_row[at[p]]);
-                UNROLL for (int v = 0; v < V; v++) total[p][v] += a * b[v];
+                const floats a = Products<T>::all(a_row + at[p]);
+                UNROLL for (int v = 0; v < V; v++) total[p][v] = Products<T>::add(total[p][v], a, b[v]);
             }
         }
         float* to = y;
@@ -126,7 +127,7 @@ void convolve_channels(const Convolution& job) {
 
         float* to = job.y + n * job.y_stride[0] + g * job.outputs * job.y_stride[1];
         float* sums = scratch<float>(TOTAL, places * pitch);
-        PlacesOfChannels tiles;
+        PlacesOfChannels<float> tiles;
         tiles.x = packed, tiles.places = place, tiles.offset = offset, tiles.taps = taps;
         tiles.weights = weights + g * taps * pitch, tiles.starts = starts + g * pitch;
         tiles.sums = sums, tiles.pitch = pitch;

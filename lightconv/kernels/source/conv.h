@@ -1,7 +1,7 @@
 // Convolution and transposed convolution in up to three dimensions, as the general job of convolve.h.
 #pragma once
 
-#include "channels.h"
+#include "channel_pairs.h"
 #include "depthwise.h"
 
 namespace {
@@ -56,8 +56,8 @@ template <class T>
 void run(const ConvolutionOf<T>& job) {
     if constexpr (Products<T>::terms == 1) {
         if (is_depthwise(job)) return convolve_depthwise(job);
-        if (channels_pay(job)) return convolve_channels(job);
     }
+    if (channels_pay(job)) return convolve_channels(job);
     convolve(job);
 }
 

@@ -463,9 +463,19 @@ struct Planes {
             const index_t first = most(top, least(0, -apart));
             const index_t last = least(top + py.period * py.extent, height + most(0, -apart));
             float* pairs = scratch<float>(PAIRS, most(0, last - first) * width);
-            const auto row_of = [&](const T* from, index_t r) {
-                return from && r >= 0 && r < height ? from + r * job.x_stride[3] : nullptr;
+            const auto row_of = [&](const T* from, index_t r, index_t i = 0) {
+                return from && r >= 0 && r < height ? from + r * job.x_stride[3] + i * job.x_stride[4] : nullptr;
             };
+            if (py.period == 1 && px.period == 1 && copies == 1) {
+                const index_t head = least(pitch, most(0, -px.low)), end = most(head, least(pitch, width - px.low));
+                for (index_t r = top; r < top + py.extent; r++, to += pitch) {
+                    for (index_t i = 0; i < head; i++) to[i] = 0;
+                    const T *one = row_of(low, r, px.low + head), *other = row_of(high, r + apart, px.low + head);
+                    pair_rows(to + head, one, other, job.x_stride[4], end - head);
+                    for (index_t i = end; i < pitch; i++) to[i] = 0;
+                }
+                return;
+            }
             const bool whole = !apart && job.x_stride[4] == 1 && job.x_stride[3] == width;
             const index_t rows = whole ? last - first : 1;
             for (index_t r = first; r < last; r += rows)
