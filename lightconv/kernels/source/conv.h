@@ -54,9 +54,7 @@ void describe(const ConvGeometry& g, index_t* lists, ConvolutionOf<T>& job) {
 
 template <class T>
 void run(const ConvolutionOf<T>& job) {
-    if constexpr (Products<T>::terms == 1) {
-        if (is_depthwise(job)) return convolve_depthwise(job);
-    }
+    if (is_depthwise(job)) return convolve_depthwise(job);
     if (channels_pay(job)) return convolve_channels(job);
     convolve(job);
 }

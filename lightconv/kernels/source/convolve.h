@@ -85,10 +85,21 @@ INLINE void copy_run(T* to, const T* from, index_t count) {
     }
 }
 
+template <int N>
+INLINE void copy_some(float* to, const bfloat* from) {
+    float some[N];
+    for (int i = 0; i < N; i++) some[i] = value(from[i]);
+    memcpy(to, some, sizeof some);
+}
+
 INLINE void copy_run(float* to, const bfloat* from, index_t count) {
     if (count >= LANES) {
         for (index_t i = 0; i < count - LANES; i += LANES) store(to + i, load(from + i));
         store(to + count - LANES, load(from + count - LANES));
+    } else if (LANES > 8 && count >= 8) {
+        copy_some<8>(to, from), copy_some<8>(to + count - 8, from + count - 8);
+    } else if (count >= 4) {
+        copy_some<4>(to, from), copy_some<4>(to + count - 4, from + count - 4);
     } else {
         for (index_t i = 0; i < count; i++) to[i] = value(from[i]);
     }

@@ -36,22 +36,23 @@ INLINE void sum_rows(floats (&total)[R], const float* x, index_t pitch, const Ta
         }
 }
 
+template <class T>
 struct Plane {
     const float* x;
     index_t pitch;
     Taps taps;
     float start;
-    float* y;
+    T* y;
     index_t rows, columns, row_stride, column_stride;
 };
 
 // Of rows shorter than a vector, which follow each other, each overwrites what the one before has too much: `whole`
 // of them can be stored so.
-template <int K, int R>
-INLINE void plane_rows(const Plane& p, index_t row, index_t whole, const floats* weight) {
+template <class T, int K, int R>
+INLINE void plane_rows(const Plane<T>& p, index_t row, index_t whole, const floats* weight) {
     const index_t columns = p.columns, row_stride = p.row_stride, column_stride = p.column_stride;
     const float* x = p.x + row * p.pitch;
-    float* y = p.y + row * row_stride;
+    T* y = p.y + row * row_stride;
     for (index_t i = 0; i < columns; i += LANES) {
         if (columns >= LANES) i = least(i, columns - LANES);
         floats total[R];
@@ -61,12 +62,12 @@ INLINE void plane_rows(const Plane& p, index_t row, index_t whole, const floats*
             UNROLL for (int r = 0; r < R; r++) store(y + r * row_stride + i, total[r]);
             continue;
         }
-        float lanes[R][LANES];
+        T lanes[R][LANES];
         UNROLL for (int r = 0; r < R; r++) store(lanes[r], total[r]);
         for (int r = 0; r < R; r++) {
-            float* to = y + r * row_stride + i * column_stride;
+            T* to = y + r * row_stride + i * column_stride;
             if (row + r < whole)
-                store(to, load(lanes[r]));
+                store_raw(to, load_raw(lanes[r]));
             else if (column_stride == 1)
                 copy_run(to, lanes[r], least(LANES, columns - i));
             else
@@ -76,29 +77,30 @@ INLINE void plane_rows(const Plane& p, index_t row, index_t whole, const floats*
     }
 }
 
-template <int K>
-void plane_sums(const Plane& p) {
+template <class T, int K>
+void plane_sums(const Plane<T>& p) {
     floats weight[K ? K * K : 1];
     UNROLL for (int t = 0; t < K * K; t++) weight[t] = all(p.taps.weight[t]);
     const index_t whole = p.column_stride != 1 ? 0 : p.columns >= LANES ? p.rows
                         : p.row_stride == p.columns ? (p.rows * p.columns - LANES + p.columns) / p.columns : 0;
     if (p.rows < ROWS) {
-        for (index_t row = 0; row < p.rows; row++) plane_rows<K, 1>(p, row, whole, weight);
+        for (index_t row = 0; row < p.rows; row++) plane_rows<T, K, 1>(p, row, whole, weight);
         return;
     }
     // the last rows lie over their neighbours
-    for (index_t row = 0; row < p.rows; row += ROWS) plane_rows<K, ROWS>(p, least(row, p.rows - ROWS), whole, weight);
+    for (index_t row = 0; row < p.rows; row += ROWS) plane_rows<T, K, ROWS>(p, least(row, p.rows - ROWS), whole, weight);
 }
 
 // How a plane is packed, and where its taps are.
+template <class T>
 struct PackedPlane {
-    const Convolution& job;
+    const ConvolutionOf<T>& job;
     Packing py, px;
     index_t pitch, phase, size, taps;
     index_t dense;  // K of a dense kernel of K x K, or 0
     bool simple;    // whether packing is copying
 
-    explicit PackedPlane(const Convolution& job)
+    explicit PackedPlane(const ConvolutionOf<T>& job)
         : job(job), py(job.axis[1], 1, job.out[1]), px(job.axis[2], 1, job.out[2]), pitch(px.extent),
           phase(py.extent * pitch), size(py.period * px.period * phase), taps(job.axis[1].taps * job.axis[2].taps),
           simple(py.period == 1 && px.period == 1 && job.x_stride[4] == 1) {
@@ -121,7 +123,7 @@ struct PackedPlane {
 
     // Packs the plane of a channel; `to` holds zeros, or another plane.
     void pack(float* to, index_t n, index_t c) const {
-        const float* x = job.x + n * job.x_stride[0] + c * job.x_stride[1];
+        const T* x = job.x + n * job.x_stride[0] + c * job.x_stride[1];
         if (simple)
             copy_inside(to, py.extent, pitch, x, job.size[1], job.size[2], job.x_stride[3], py.low, px.low);
         else
@@ -130,14 +132,16 @@ struct PackedPlane {
     }
 };
 
-bool is_depthwise(const Convolution& job) {
+template <class T>
+bool is_depthwise(const ConvolutionOf<T>& job) {
     return job.inputs == 1 && job.outputs == 1 && job.groups > 1 && job.pool[0] * job.pool[1] == 1 &&
            job.size[0] == 1 && job.out[0] == 1 && job.axis[0].taps == 1 && job.axis[0].offset[0] == 0 &&
-           PackedPlane(job).size <= PACKED_FLOATS;
+           PackedPlane<T>(job).size <= PACKED_FLOATS;
 }
 
-void convolve_depthwise(const Convolution& job) {
-    const PackedPlane plane(job);
+template <class T>
+void convolve_depthwise(const ConvolutionOf<T>& job) {
+    const PackedPlane<T> plane(job);
     const index_t taps = plane.taps;
     int32_t* offset = scratch<int32_t>(OFFSETS, 2 * taps);
     int32_t* from = offset + taps;
@@ -151,16 +155,16 @@ void convolve_depthwise(const Convolution& job) {
         for (index_t at = item * some; at < least(planes, (item + 1) * some); at++) {
             const index_t c = at % job.groups, n = at / job.groups;
             plane.pack(packed, n, c);
-            for (index_t t = 0; t < taps; t++) weight[t] = job.w[c * job.w_group + from[t]];
-            const Plane p{packed, plane.pitch, Taps{taps, offset, weight}, job.bias ? job.bias[c] : 0,
+            for (index_t t = 0; t < taps; t++) weight[t] = value(job.w[c * job.w_group + from[t]]);
+            const Plane<T> p{packed, plane.pitch, Taps{taps, offset, weight}, job.bias ? value(job.bias[c]) : 0,
                           job.y + n * job.y_stride[0] + c * job.y_stride[1], job.out[1], job.out[2], job.y_stride[3],
                           job.y_stride[4]};
             if (plane.dense == 3)
-                plane_sums<3>(p);
+                plane_sums<T, 3>(p);
             else if (plane.dense == 5)
-                plane_sums<5>(p);
+                plane_sums<T, 5>(p);
             else
-                plane_sums<0>(p);
+                plane_sums<T, 0>(p);
         }
     });
 }
@@ -210,8 +214,9 @@ void add_plane<0>(const PlaneGradient& p) {
 }
 
 // `y`, of job's shape and strides, is the gradient of the result; `job.w` and `job.y` are not read.
-void weight_depthwise(const Convolution& job, const float* y, float* w) {
-    const PackedPlane plane(job);
+template <class T>
+void weight_depthwise(const ConvolutionOf<T>& job, const T* y, float* w) {
+    const PackedPlane<T> plane(job);
     const index_t taps = plane.taps, g_pitch = ceil_divide(job.out[2], LANES) * LANES;
     const index_t rows = ceil_divide(job.out[1], ROWS) * ROWS, g_size = rows * g_pitch;
     // rows and lanes that the gradient has too many read beyond the plane
@@ -237,7 +242,7 @@ void weight_depthwise(const Convolution& job, const float* y, float* w) {
             for (index_t t = 0; t < taps; t++) total[t] = floats{};
             for (index_t stop = least(last, n + together); n < stop; n++) {
                 plane.pack(packed, n, c);
-                const float* from = y + n * job.y_stride[0] + c * job.y_stride[1];
+                const T* from = y + n * job.y_stride[0] + c * job.y_stride[1];
                 if (job.y_stride[4] == 1)
                     copy_inside(g, job.out[1], g_pitch, from, job.out[1], job.out[2], job.y_stride[3], 0, 0);
                 for (index_t row = 0; row < job.out[1] && job.y_stride[4] != 1; row++)

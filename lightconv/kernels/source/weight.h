@@ -411,11 +411,9 @@ template <class T>
 void conv_weight(const ConvGeometry& g, const T* x, const T* y, float* w) {
     ConvolutionOf<T> job;
     describe(g, scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2])), job);
-    if constexpr (Products<T>::terms == 1) {
-        if (is_depthwise(job)) {
-            job.x = x;
-            return weight_depthwise(job, y, w);
-        }
+    if (is_depthwise(job)) {
+        job.x = x;
+        return weight_depthwise(job, y, w);
     }
     // measured: lanes that stay empty cost time, and so do small planes packed for lanes along rows
     const index_t lanes = ceil_divide(g.outputs, LANES) * LANES;
