@@ -22,7 +22,7 @@ from lightconv.functional.geometry import (
     window_span,
 )
 from lightconv.functional.planes import channels_last
-from lightconv.functional.windows import overlap_add, padded_size, pieces, windows, zero_pad
+from lightconv.functional.windows import padded_rows, padded_size, pieces, tap_slices, taps, windows, zero_pad
 
 # --- a piece as matrices -----------------------------------------------------------------------------------
 
@@ -86,26 +86,16 @@ def _convolve(x: Tensor, w: Tensor, stride: Sizes, dilation: Sizes, groups: int)
     return _ungrouped(y, x.shape[0], out, last)
 
 
-def _spread(g: Tensor, w: Tensor, size: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
-    """Transposed convolution onto a padded input of `size`."""
+def _spread(g: Tensor, w: Tensor, total: Tensor, stride: Sizes, dilation: Sizes, groups: int) -> None:
+    """Transposed convolution, added to a padded input."""
     if is_depthwise(w.shape, groups):
-        return depthwise.spread(g, w, size, stride, dilation)
-    kernel, out, exact = tuple(w.shape[2:]), tuple(g.shape[2:]), accumulation_dtype(g.dtype)
-    last = channels_last(g)
-    cols = _product(_weights(w, groups, last).mT, _grouped(g, groups, last), last).to(exact)
+        return depthwise.spread(g, w, total, stride, dilation)
+    kernel, out, last = tuple(w.shape[2:]), tuple(g.shape[2:]), channels_last(g)
+    cols = _product(_weights(w, groups, last).mT, _grouped(g, groups, last), last).to(total.dtype)
     # (groups, taps, channels, N * out)
     parts = cols.unflatten(1, (numel(kernel), w.shape[1])) if last else cols.unflatten(1, (w.shape[1], numel(kernel)))
-    axis = 1 if last else 2
-    return overlap_add(
-        lambda t: _ungrouped(parts.select(axis, t), g.shape[0], out, last),
-        (g.shape[0], w.shape[1] * groups),
-        out,
-        size,
-        kernel,
-        stride,
-        dilation,
-        memory_format(g),
-    )
+    for tap, part in zip(taps(kernel), parts.unbind(1 if last else 2), strict=True):
+        total[tap_slices(tap, out, stride, dilation)] += _ungrouped(part, g.shape[0], out, last)
 
 
 def _correlate(x: Tensor, g: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
@@ -145,7 +135,7 @@ def conv(x: Tensor, w: Tensor, b: Tensor | None, stride: Sizes, pads: Sizes, dil
     y = new_empty(x, (x.shape[0], w.shape[0], *out), memory_format(x, w))
     cost = _cost(x, w.shape, groups)
     for samples, rows, read in pieces(tuple(y.shape), whole, kernel, stride, dilation, cost, piece_bytes(x)):
-        piece = zero_pad(x[samples], pads)[:, :, read]
+        piece = padded_rows(x[samples], pads, read)
         y[samples, :, rows] = _convolve(piece, w, stride, dilation, groups)
     return y if b is None else y.add_(channel_vector(b, len(stride)))
 
@@ -172,8 +162,7 @@ def conv_transpose(
         if rows.start == 0:  # overlapping rows of one sample add up before they are rounded to y's dtype
             total = new_empty(y, (samples.stop - samples.start, y.shape[1], *size), memory_format(y))
             total = total.to(accumulation_dtype(x.dtype)).zero_()
-        piece = (read.stop - read.start, *size[1:])
-        total[:, :, read] += _spread(x[samples, :, rows], w, piece, stride, dilation, groups)
+        _spread(x[samples, :, rows], w, total[:, :, read], stride, dilation, groups)
         if rows.stop == x.shape[2]:
             y[samples] = zero_pad(total, crop)
     if x.numel() == 0:
@@ -190,7 +179,7 @@ def conv_weight(
     size = padded_size(tuple(x.shape[2:]), pads)
     cost = _cost(x, shape, groups)
     for samples, rows, read in pieces(tuple(g.shape), size, kernel, stride, dilation, cost, piece_bytes(x)):
-        piece = zero_pad(x[samples], pads)[:, :, read]
+        piece = padded_rows(x[samples], pads, read)
         part = g[samples, :, rows]
         total += _correlate(read_by(piece, part, kernel, stride, dilation), part, kernel, stride, dilation, groups)
     return total.to(x.dtype)

@@ -1,7 +1,7 @@
 """Depthwise convolution, in which each channel is a group of its own: one tap of all windows after the other.
 
-Where channels lie last and windows next to each other, the last axis and the channels count as one long axis, along
-which taps lie as many elements apart as there are channels: its runs are long enough to be fast.
+Where a few channels lie last and windows next to each other, the last axis and the channels count as one long axis,
+along which taps lie as many elements apart as there are channels: its runs are long enough to be fast.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 from lightconv.functional.dispatch import accumulation_dtype
 from lightconv.functional.geometry import Sizes, window_span
 from lightconv.functional.planes import channels_last
-from lightconv.functional.windows import overlap_add, taps, windows
+from lightconv.functional.windows import tap_slices, taps, windows
 
 
 def is_depthwise(weight: Sizes, groups: int) -> bool:
@@ -20,12 +20,16 @@ def is_depthwise(weight: Sizes, groups: int) -> bool:
     return weight[0] == groups and weight[1] == 1
 
 
+# channels enough for a run of their own
+_MANY = 32
+
+
 class _Walk:
     """How windows walk over tensors like `x`, with the channels as part of the last axis if that is better."""
 
     def __init__(self, x: Tensor, stride: Sizes, dilation: Sizes) -> None:
         self.channels, self.stride = x.shape[1], stride
-        self.merged = channels_last(x) and stride[-1] == 1
+        self.merged = channels_last(x) and stride[-1] == 1 and self.channels < _MANY
         self.dilation = (*dilation[:-1], dilation[-1] * self.channels) if self.merged else dilation
 
     def merge(self, x: Tensor) -> Tensor:
@@ -38,7 +42,7 @@ class _Walk:
 
     def weights(self, w: Tensor, out: int) -> list[Tensor]:
         """The weights of each tap, to be multiplied with what `out` windows along the last axis read."""
-        each = w.flatten(1).unbind(1)
+        each = w.flatten(1).t().contiguous().unbind()
         return [t.repeat(out) if self.merged else t.reshape(-1, *(1,) * (w.dim() - 2)) for t in each]
 
 
@@ -60,14 +64,12 @@ def convolve(x: Tensor, w: Tensor, stride: Sizes, dilation: Sizes) -> Tensor:
     return walk.part(total).to(x.dtype)
 
 
-def spread(g: Tensor, w: Tensor, size: Sizes, stride: Sizes, dilation: Sizes) -> Tensor:
-    """Transposed convolution onto a padded input of `size`."""
-    kernel, exact, walk = tuple(w.shape[2:]), accumulation_dtype(g.dtype), _Walk(g, stride, dilation)
-    gradient, each = walk.merge(g.to(exact)), walk.weights(w.to(exact), g.shape[-1])
-    lead, out = tuple(gradient.shape[:2]), tuple(gradient.shape[2:])
-    whole = (*size[:-1], size[-1] * walk.channels) if walk.merged else size
-    total = overlap_add(lambda t: gradient * each[t], lead, out, whole, kernel, stride, walk.dilation)
-    return walk.part(total)
+def spread(g: Tensor, w: Tensor, total: Tensor, stride: Sizes, dilation: Sizes) -> None:
+    """Transposed convolution, added to a padded input."""
+    out, exact, walk = tuple(g.shape[2:]), total.dtype, _Walk(total, stride, dilation)
+    gradient, to = walk.merge(g.to(exact)), walk.merge(total)
+    for tap, weight in zip(taps(tuple(w.shape[2:])), walk.weights(w.to(exact), out[-1]), strict=True):
+        to[tap_slices(tap, tuple(gradient.shape[2:]), stride, walk.dilation)].addcmul_(gradient, weight)
 
 
 def correlate(x: Tensor, g: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Tensor:

@@ -23,6 +23,15 @@ def zero_pad(x: Tensor, pads: Sizes, value: float = 0) -> Tensor:
     return torch.constant_pad_nd(x, order, value)
 
 
+def padded_rows(x: Tensor, pads: Sizes, rows: slice) -> Tensor:
+    """Some rows (along the first spatial axis) of `zero_pad(x, pads)`, of which nothing else is made."""
+    axes, size = len(pads) // 2, x.shape[2]
+    start, stop = (min(max(place - pads[0], 0), size) for place in (rows.start, rows.stop))
+    low = min(max(pads[0] - rows.start, 0), rows.stop - rows.start)
+    high = rows.stop - rows.start - low - (stop - start)
+    return zero_pad(x.narrow(2, start, stop - start), (low, *pads[1:axes], high, *pads[axes + 1 :]))
+
+
 def padded_size(size: Sizes, pads: Sizes) -> Sizes:
     """`size` with `pads` around it."""
     axes = len(size)
