@@ -55,7 +55,8 @@ def _shape(
     size = conv_output_size(tuple(x.shape[2:]), tuple(w.shape[2:]), stride, pads, dilation)
     out = (n // p for n, p in zip(size, pool, strict=True))
     y = new_empty(x, (x.shape[0], w.shape[0], *out), memory_format(x, w))
-    return y, torch.empty_like(y, dtype=torch.int8 if numel(pool) <= 128 else torch.int32)
+    # winners lie in row order, whatever the result does
+    return y, x.new_empty(y.shape, dtype=torch.int8 if numel(pool) <= 128 else torch.int32)
 
 
 def _run(

@@ -8,8 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lightconv.functional.geometry import Sizes, conv_output_size
-from lightconv.kernels.conv import geometry, row_order
+from lightconv.functional.geometry import Sizes, conv_output_size, new_empty
+from lightconv.kernels.conv import as_it_lies, geometry, kernel_order, strides_of
 from lightconv.kernels.library import Integers, function_for, layout
 
 _WINDOWS = (4, 9)
@@ -26,6 +26,7 @@ def _case(
     groups: int,
     pool: Sizes,
     threads: int,
+    last: bool,
 ) -> tuple[Integers, Sizes] | None:
     size = conv_output_size(shape[2:], weight[2:], stride, pads, dilation)
     out = (shape[0], weight[0], *(n // p for n, p in zip(size, pool, strict=True)))
@@ -36,7 +37,7 @@ def _case(
             shape=shape,
             strides=strides,
             out_shape=out,
-            out_strides=row_order(out),
+            out_strides=strides_of(out, last),
             weight=weight,
             stride=stride,
             pads=pads,
@@ -60,27 +61,26 @@ def conv_max_pool_relu(
     pool: Sizes,
     winners: bool = True,
 ) -> tuple[Tensor, Tensor | None] | None:
-    """The block's output and, if asked for, the number of each window's winner."""
+    """The block's output and, if asked for, the number of each window's winner; these lie in row order."""
     call = function_for("conv_max_pool_relu", x, w, b)
     if call is None:
         return None
     order = layout(x, w)
-    if order is not torch.contiguous_format:
-        x = x.contiguous()
-    found = _case(x.shape, x.stride(), w.shape, stride, pads, dilation, groups, pool, torch.get_num_threads())
+    x, strides = as_it_lies(x, order)
+    written, threads = kernel_order(order, x.dtype), torch.get_num_threads()
+    last = written is torch.channels_last
+    found = _case(x.shape, strides, w.shape, stride, pads, dilation, groups, pool, threads, last)
     if found is None:
         return None
     integers, shape = found
     w = w.contiguous()
     b = b if b is None else b.contiguous()
-    y, won = x.new_empty(shape), x.new_empty(shape, dtype=torch.int8) if winners else None
+    y, won = new_empty(x, shape, written), x.new_empty(shape, dtype=torch.int8) if winners else None
     call(
         *(integers.address, x.data_ptr(), w.data_ptr(), None if b is None else b.data_ptr()),
         *(y.data_ptr(), None if won is None else won.data_ptr()),
     )
-    if order is torch.contiguous_format:
-        return y, won
-    return y.contiguous(memory_format=order), None if won is None else won.contiguous(memory_format=order)
+    return y if written is order else y.contiguous(memory_format=order), won
 
 
 def conv_max_pool_relu_input(
@@ -99,15 +99,18 @@ def conv_max_pool_relu_input(
     call = function_for("block_input", g, w, y)
     if call is None or won.dtype is not torch.int8:
         return None
-    order = layout(g, w)
+    order, x_order, threads = kernel_order(layout(y), y.dtype), layout(g, w), torch.get_num_threads()
+    written = kernel_order(x_order, g.dtype)
     shape = (g.shape[0], w.shape[1] * groups, *size)
-    found = _case(shape, row_order(shape), w.shape, stride, pads, dilation, groups, pool, torch.get_num_threads())
+    strides, last = strides_of(shape, written is torch.channels_last), order is torch.channels_last
+    found = _case(shape, strides, w.shape, stride, pads, dilation, groups, pool, threads, last)
     if found is None:
         return None
-    g, w, y, won = g.contiguous(), w.contiguous(), y.contiguous(), won.contiguous()
-    x = g.new_empty(shape)
+    g, y = g.contiguous(memory_format=order), y.contiguous(memory_format=order)
+    w, won = w.contiguous(), won.contiguous()
+    x = new_empty(g, shape, written)
     call(*(found[0].address, g.data_ptr(), y.data_ptr(), won.data_ptr(), w.data_ptr(), x.data_ptr()))
-    return x if order is torch.contiguous_format else x.contiguous(memory_format=order)
+    return x if written is x_order else x.contiguous(memory_format=x_order)
 
 
 def conv_max_pool_relu_weight(
@@ -126,13 +129,16 @@ def conv_max_pool_relu_weight(
     call = function_for("block_weight", x, g, y)
     if call is None or won.dtype is not torch.int8:
         return None
-    if x.stride(3) != 1:
+    order, x_order, threads = kernel_order(layout(y), y.dtype), layout(x), torch.get_num_threads()
+    if x_order is torch.contiguous_format and x.stride(3) != 1:
         x = x.contiguous()
+    x, strides = as_it_lies(x, x_order)
     weight = (g.shape[1], x.shape[1] // groups, *kernel)
-    found = _case(x.shape, x.stride(), weight, stride, pads, dilation, groups, pool, torch.get_num_threads())
+    last = order is torch.channels_last
+    found = _case(x.shape, strides, weight, stride, pads, dilation, groups, pool, threads, last)
     if found is None:
         return None
-    g, y, won = g.contiguous(), y.contiguous(), won.contiguous()
+    g, y, won = g.contiguous(memory_format=order), y.contiguous(memory_format=order), won.contiguous()
     w, b = x.new_empty(weight), x.new_empty(weight[:1])
     call(*(found[0].address, x.data_ptr(), g.data_ptr(), y.data_ptr(), won.data_ptr(), w.data_ptr(), b.data_ptr()))
     return w, b

@@ -10,19 +10,37 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightconv.functional.geometry import Sizes, conv_output_size, conv_transpose_output_size
+from lightconv.functional.geometry import Sizes, conv_output_size, conv_transpose_output_size, new_empty
 from lightconv.kernels.library import Integers, function_for, layout
 
 Case = tuple[Integers, Sizes]
 
 
-def row_order(shape: Sizes) -> Sizes:
-    """Strides of a tensor whose elements lie in row order."""
+def strides_of(shape: Sizes, last: bool = False) -> Sizes:
+    """Strides of a tensor whose elements lie in row order, or with the channels last."""
+    if last:
+        batch, channel, *rest = strides_of((shape[0], *shape[2:], shape[1]))
+        return (batch, rest[-1], channel, *rest[:-1])
     strides, step = [], 1
     for n in reversed(shape):
         strides.append(step)
         step *= n
     return tuple(reversed(strides))
+
+
+def kernel_order(order: torch.memory_format, dtype: torch.dtype) -> torch.memory_format:
+    """How kernels write a tensor that is to lie in `order`: planes of floats as such, others in row order."""
+    return order if order is torch.channels_last and dtype is torch.float32 else torch.contiguous_format
+
+
+def as_it_lies(x: Tensor, order: torch.memory_format) -> tuple[Tensor, Sizes]:
+    """`x`, for a result in `order`, and its strides; copied only if it lies otherwise than kernels can read it."""
+    if order is torch.contiguous_format:
+        return x, x.stride()
+    order = kernel_order(order, x.dtype)
+    if order is torch.channels_last and not x.is_contiguous():
+        return x.contiguous(memory_format=order), strides_of(x.shape, last=True)
+    return x.contiguous(), strides_of(x.shape)
 
 
 def geometry(
@@ -80,6 +98,7 @@ def _conv_case(
     dilation: Sizes,
     groups: int,
     threads: int,
+    last: bool,
 ) -> Case | None:
     out = (shape[0], weight[0], *conv_output_size(shape[2:], weight[2:], stride, pads, dilation))
     if 0 in shape or 0 in out:
@@ -89,7 +108,7 @@ def _conv_case(
             shape=shape,
             strides=strides,
             out_shape=out,
-            out_strides=row_order(out),
+            out_strides=strides_of(out, last),
             weight=weight,
             stride=stride,
             pads=pads,
@@ -112,6 +131,7 @@ def _transpose_case(
     groups: int,
     output_padding: Sizes,
     threads: int,
+    last: bool,
 ) -> Case | None:
     size = conv_transpose_output_size(shape[2:], weight[2:], stride, pads, dilation, output_padding)
     out = (shape[0], weight[1] * groups, *size)
@@ -120,7 +140,7 @@ def _transpose_case(
     return (
         geometry(
             shape=out,
-            strides=row_order(out),
+            strides=strides_of(out, last),
             out_shape=shape,
             out_strides=strides,
             weight=weight,
@@ -174,17 +194,18 @@ def _run(
     if call is None:
         return None
     order = layout(x, w)
-    if order is not torch.contiguous_format:
-        x = x.contiguous()
-    found = case(x.shape, x.stride(), w.shape, *rest, torch.get_num_threads())
+    x, strides = as_it_lies(x, order)
+    written = kernel_order(order, x.dtype)
+    last = written is torch.channels_last
+    found = case(x.shape, strides, w.shape, *rest, torch.get_num_threads(), last)
     if found is None:
         return None
     integers, shape = found
     w = w.contiguous()
     b = b if b is None else b.contiguous()
-    y = x.new_empty(shape)
+    y = new_empty(x, shape, written)
     call(integers.address, x.data_ptr(), w.data_ptr(), None if b is None else b.data_ptr(), y.data_ptr())
-    return y if order is torch.contiguous_format else y.contiguous(memory_format=order)
+    return y if written is order else y.contiguous(memory_format=order)
 
 
 def conv(
@@ -215,10 +236,11 @@ def conv_weight(
     call = function_for("conv_weight", x, g)
     if call is None:
         return None
-    if layout(x, g) is not torch.contiguous_format:
-        x, g = x.contiguous(), g.contiguous()
+    order = layout(x, g)
+    x, x_strides = as_it_lies(x, order)
+    g, g_strides = as_it_lies(g, order)
     threads = torch.get_num_threads()
-    found = _weight_case(x.shape, x.stride(), g.shape, g.stride(), kernel, stride, pads, dilation, groups, threads)
+    found = _weight_case(x.shape, x_strides, g.shape, g_strides, kernel, stride, pads, dilation, groups, threads)
     if found is None:
         return None
     integers, shape = found

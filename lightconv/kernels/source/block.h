@@ -6,17 +6,28 @@
 // other, padded with zeros. With few input channels lanes run along the rows of the kernel instead.
 #pragma once
 
-#include "lanes.h"
 #include "weight.h"
 
 namespace {
 
-// What the gradient of a block is made of, all in row order.
+// What the gradient of a block is made of; its winners lie in rows.
 template <class T>
 struct Pooled {
     const T* g;
     const T* y;          // the block's output
     const int8_t* place; // the number of each window's winner
+
+    // The planes of a group of a sample, turned if they lie otherwise.
+    Pooled of(const ConvGeometry& geometry, index_t n, index_t group) const {
+        const index_t plane = geometry.out[1] * geometry.out[2], planes = geometry.outputs * plane;
+        const index_t first = (n * geometry.groups + group) * planes;
+        if (!READS_LAST<T> || !order(geometry.y_stride).last()) return Pooled{g + first, y + first, place + first};
+        const index_t at = n * geometry.y_stride[0] + group * geometry.outputs;
+        T* rows = scratch<T>(TURNED, 2 * planes);
+        turn_rows(rows, g + at, geometry.y_stride, geometry.outputs, geometry.out[1], geometry.out[2]);
+        turn_rows(rows + planes, y + at, geometry.y_stride, geometry.outputs, geometry.out[1], geometry.out[2]);
+        return Pooled{rows, rows + planes, place + first};
+    }
 };
 
 // Where one output channel's gradient goes: places in the packed input, and how much.
@@ -222,7 +233,9 @@ void block_weight(const ConvGeometry& g, const T* x, const Pooled<T>& pooled, fl
         float* total = totals + part * (size + outputs) + (group * blocks + block) * g.outputs * sums * LANES;
         float* total_bias = totals + part * (size + outputs) + size + group * g.outputs;
 
-        for (index_t n = part * g.batch / parts; n < (part + 1) * g.batch / parts; n++)
+        if (!along_rows) memset(packed, 0, plane * sizeof(float));
+        for (index_t n = part * g.batch / parts; n < (part + 1) * g.batch / parts; n++) {
+            const Pooled<T> own = pooled.of(g, n, group);
             for (index_t strip = 0; strip < strips.count; strip++) {
                 const index_t begin = strip * strips.rows, end = least(g.out[1], begin + strips.rows);
                 const index_t top = begin * g.pool[0] * g.stride[1] - g.pad[1];
@@ -244,14 +257,13 @@ void block_weight(const ConvGeometry& g, const T* x, const Pooled<T>& pooled, fl
                         const index_t left = least(g.pad[2], strips.width);
                         const index_t middle = inside ? most(0, least(g.size[2], strips.width - left)) : 0;
                         memset(to, 0, left * LANES * sizeof(float));
-                        to_lanes(to + left * LANES, Apart{LANES}, row, channels, g.x_stride[1], middle);
+                        to_lanes(to + left * LANES, Apart{LANES}, row, channels, order(g.x_stride), middle);
                         memset(to + (left + middle) * LANES, 0, (strips.width - left - middle) * LANES * sizeof(float));
                     }
                 }
                 if (along_rows) memset(packed + channels * plane, 0, LANES * sizeof(float));
                 for (index_t c = 0; c < g.outputs; c++) {
-                    const index_t y_plane = (n * g.groups + group) * g.outputs + c;
-                    make_list(g, pooled, y_plane, begin, end, pitch, apart, list);
+                    make_list(g, own, c, begin, end, pitch, apart, list);
                     if (along_rows)
                         list_rows(kernel_rows, list, packed, offset, total + c * sums * LANES);
                     else
@@ -268,6 +280,7 @@ void block_weight(const ConvGeometry& g, const T* x, const Pooled<T>& pooled, fl
                     }
                 }
             }
+        }
     });
 
     share(outputs, size < 65536 ? 1 : g.threads, [&](index_t output) {
@@ -317,11 +330,12 @@ void block_input(const ConvGeometry& g, const Pooled<T>& pooled, const T* w, T* 
         list.value = scratch<float>(LIST, 2 * most_entries);
         list.place = (int32_t*)(list.value + most_entries);
         const TapSteps steps = {g.kernel[1], g.kernel[2], g.dilation[1] * pitch, g.dilation[2] * LANES};
+        const Pooled<T> own = pooled.of(g, n, group);
         for (index_t strip = 0; strip < strips.count; strip++) {
             const index_t begin = strip * strips.rows, end = least(g.out[1], begin + strips.rows);
             float* to = packed + begin * g.pool[0] * g.stride[1] * pitch;
             for (index_t c = 0; c < g.outputs; c++) {
-                make_list(g, pooled, (n * g.groups + group) * g.outputs + c, begin, end, pitch, LANES, list);
+                make_list(g, own, c, begin, end, pitch, LANES, list);
                 list_input(list, to, steps, weights + ((group * blocks + block) * g.outputs + c) * taps * LANES);
             }
         }
@@ -331,9 +345,9 @@ void block_input(const ConvGeometry& g, const Pooled<T>& pooled, const T* w, T* 
             T* to = sample + row * g.x_stride[3];
             const bool inside = row + g.pad[1] < height;
             const float* from = packed + (row + g.pad[1]) * pitch + g.pad[2] * LANES;
-            if (inside) from_lanes(to, from, Apart{LANES}, channels, g.x_stride[1], reached);
+            if (inside) from_lanes(to, from, Apart{LANES}, channels, order(g.x_stride), reached);
             for (index_t c = 0; c < channels; c++)
-                for (index_t i = inside ? reached : 0; i < g.size[2]; i++) to[c * g.x_stride[1] + i] = T{};
+                for (index_t i = inside ? reached : 0; i < g.size[2]; i++) to[c * g.x_stride[1] + i * g.x_stride[4]] = T{};
         }
     });
 }

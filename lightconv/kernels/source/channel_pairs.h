@@ -79,7 +79,7 @@ void convolve_channels(const ConvolutionOf<bfloat>& job) {
         PlacesOfChannels<bfloat> tiles;
         tiles.x = packed, tiles.places = place, tiles.offset = offset, tiles.taps = taps;
         tiles.weights = weights + g * taps * pitch, tiles.starts = starts + g * pitch;
-        tiles.sums = sums, tiles.pitch = pitch;
+        tiles.sums = sums, tiles.pitch = tiles.sums_pitch = pitch;
         tiles.coming = sums, tiles.coming_each = 0;
         run_tiles(places, vectors, tiles);
 

@@ -3,6 +3,7 @@
 
 #include "channel_pairs.h"
 #include "depthwise.h"
+#include "depthwise_last.h"
 
 namespace {
 
@@ -57,6 +58,14 @@ void run(const ConvolutionOf<T>& job) {
     if (is_depthwise(job)) return convolve_depthwise(job);
     if (channels_pay(job)) return convolve_channels(job);
     convolve(job);
+}
+
+// Floats may have their channels last as well.
+void run(const Convolution& job) {
+    if (is_depthwise_last(job)) return convolve_depthwise_last(job);
+    if (channels_pay(job)) return convolve_channels(job);
+    if (can_turn(job)) return turned(job, run<float>);
+    run<float>(job);
 }
 
 template <class T>

@@ -42,7 +42,9 @@ EXPORT(conv_transpose)(const ConvGeometry* g, const float* y, const float* w, co
             conv_transposed(one, y + n * g->y_stride[0], w, bias, x + n * g->x_stride[0]);
         });
     }
-    if (scatter_pays(*g))
+    if (scatters_each(*g))
+        scatter_each(*g, y, w, bias, x);
+    else if (scatter_pays(*g))
         conv_scatter(*g, y, w, bias, x);
     else
         conv_transposed(*g, y, w, bias, x);

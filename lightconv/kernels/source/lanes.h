@@ -116,7 +116,19 @@ void run_tile(index_t places, const Job& job) {
     }
 }
 
-// Calls job.tile<P, V>() for all tiles, in equal shares, each after job.move(first place, first vector).
+template <class Job>
+void run_tile(index_t places, index_t vectors, const Job& job) {
+    switch (vectors) {
+        case 1: return run_tile<Job, 1>(places, job);
+        case 2: return run_tile<Job, 2>(places, job);
+#if REGISTERS == 32
+        case 3: return run_tile<Job, 3>(places, job);
+#endif
+    }
+}
+
+// Calls job.tile<P, V>() for all tiles, in equal shares, each after job.move(first place, first vector); all places of
+// some vectors after each other.
 template <class Job>
 void run_tiles(index_t places, index_t vectors, Job& job) {
     const index_t blocks = ceil_divide(places, TILE_PLACES);
@@ -125,15 +137,24 @@ void run_tiles(index_t places, index_t vectors, Job& job) {
         for (index_t block = 0; block < blocks; block++) {
             const index_t first = block * places / blocks, count = (block + 1) * places / blocks - first;
             job.move(first, v);
-            switch (now) {
-                case 1: run_tile<Job, 1>(count, job); break;
-                case 2: run_tile<Job, 2>(count, job); break;
-#if REGISTERS == 32
-                case 3: run_tile<Job, 3>(count, job); break;
-#endif
-            }
+            run_tile(count, now, job);
         }
         v += now;
+    }
+}
+
+// The same, all vectors of some places after each other.
+template <class Job>
+void run_tiles_by_place(index_t places, index_t vectors, Job& job) {
+    const index_t blocks = ceil_divide(places, TILE_PLACES);
+    for (index_t block = 0; block < blocks; block++) {
+        const index_t first = block * places / blocks, count = (block + 1) * places / blocks - first;
+        for (index_t v = 0; v < vectors;) {
+            const index_t now = ceil_divide(vectors - v, ceil_divide(vectors - v, TILE_VECTORS));
+            job.move(first, v);
+            run_tile(count, now, job);
+            v += now;
+        }
     }
 }
 

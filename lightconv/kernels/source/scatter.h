@@ -6,13 +6,13 @@
 #pragma once
 
 #include "conv.h"
-#include "lanes.h"
 
 namespace {
 
 struct Places {
     const float* from;
-    index_t y_channel, channels;
+    Order order;
+    index_t channels;
     const float* weights;  // [channel of y][lane]
     index_t pitch;
     float* to;
@@ -23,21 +23,24 @@ struct Places {
     const int32_t* place;
 
     void move(index_t first, index_t vector) {
-        y = from + first, place = places + first;
+        y = from + first * order.place, place = places + first;
         w = weights + vector * LANES, x = to + vector * LANES;
     }
 
     template <int P, int V>
     void tile() const {
         floats total[P][V];
-        UNROLL for (int p = 0; p < P; p++)
+        index_t at[P];
+        UNROLL for (int p = 0; p < P; p++) {
+            at[p] = p * order.place;
             UNROLL for (int v = 0; v < V; v++) total[p][v] = floats{};
+        }
         const float *a_row = y, *b_row = w;
-        for (index_t c = 0; c < channels; c++, a_row += y_channel, b_row += pitch) {
+        for (index_t c = 0; c < channels; c++, a_row += order.channel, b_row += pitch) {
             floats b[V];
             UNROLL for (int v = 0; v < V; v++) b[v] = load(b_row + v * LANES);
             UNROLL for (int p = 0; p < P; p++) {
-                const floats a = all(a_row[p]);
+                const floats a = all(a_row[at[p]]);
                 UNROLL for (int v = 0; v < V; v++) total[p][v] += a * b[v];
             }
         }
@@ -64,8 +67,8 @@ bool scatter_pays(const ConvGeometry& g) {
     const Padded padded(g);
     const index_t lanes = ceil_divide(g.inputs, LANES) * LANES, outside = g.size[1] * g.size[2];
     const index_t inside = g.out[1] * g.out[2] * g.stride[1] * g.stride[2];
-    return g.size[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0 && g.y_stride[3] == g.out[2] && g.y_stride[4] == 1 &&
-           g.x_stride[4] == 1 && padded.height * padded.width * lanes <= PACKED_FLOATS &&
+    return g.size[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0 && follows(g.y_stride, g.out[2]) &&
+           (g.x_stride[4] == 1 || order(g.x_stride).last()) && padded.height * padded.width * lanes <= PACKED_FLOATS &&
            g.inputs * outside * (g.stride[2] > 1 ? 24 : 10) > 11 * lanes * inside;
 }
 
@@ -102,7 +105,7 @@ void conv_scatter(const ConvGeometry& g, const float* y, const float* w, const f
         }
         Places tiles;
         tiles.from = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1];
-        tiles.y_channel = g.y_stride[1], tiles.channels = g.outputs, tiles.pitch = pitch, tiles.places = place;
+        tiles.order = order(g.y_stride), tiles.channels = g.outputs, tiles.pitch = pitch, tiles.places = place;
         for (index_t t = 0; t < taps; t++) {
             const index_t shift = g.dilation[1] * (t / g.kernel[2]) * padded.width + g.dilation[2] * (t % g.kernel[2]);
             tiles.weights = weights + (group * taps + t) * g.outputs * pitch;
@@ -114,7 +117,55 @@ void conv_scatter(const ConvGeometry& g, const float* y, const float* w, const f
             for (index_t v = 0; v < vectors; v++)
                 from_lanes(to + v * LANES * g.x_stride[1] + row * g.x_stride[3],
                            packed + ((row + g.pad[1]) * padded.width + g.pad[2]) * pitch + v * LANES, Apart{pitch},
-                           least(LANES, g.inputs - v * LANES), g.x_stride[1], g.size[2]);
+                           least(LANES, g.inputs - v * LANES), order(g.x_stride), g.size[2]);
+    });
+}
+
+// Whether each channel is by itself and windows share no element, so that nothing is added up: where channels lie
+// last, or there is one window only.
+bool scatters_each(const ConvGeometry& g) {
+    const bool last = g.groups >= LANES && order(g.x_stride).last() && order(g.y_stride).last();
+    bool apart = g.inputs == 1 && g.outputs == 1 && (last || g.out[1] * g.out[2] == 1) && g.size[0] == 1 &&
+                 g.out[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0;
+    for (int i = 1; i < 3; i++) apart &= g.out[i] == 1 || g.stride[i] > g.dilation[i] * (g.kernel[i] - 1);
+    return apart;
+}
+
+void scatter_each(const ConvGeometry& g, const float* y, const float* w, const float* bias, float* x) {
+    const index_t channels = g.groups, taps = g.taps();
+    float* weights = scratch<float>(WEIGHTS, (taps + 1) * channels);
+    float* starts = weights + taps * channels;
+    for (index_t c = 0; c < channels; c++) {
+        for (index_t t = 0; t < taps; t++) weights[t * channels + c] = w[c * taps + t];
+        starts[c] = bias ? bias[c] : 0;
+    }
+    const bool last = g.x_stride[1] == 1 && g.y_stride[1] == 1 && channels >= LANES;
+    share(g.batch, g.threads, [&](index_t n) {
+        float* to = x + n * g.x_stride[0];
+        const index_t x_channel = g.x_stride[1], y_channel = g.y_stride[1];
+        for (index_t row = 0; row < g.size[1]; row++)
+            for (index_t i = 0; i < g.size[2]; i++)
+                for (index_t c = 0; c < channels; c++)
+                    to[row * g.x_stride[3] + i * g.x_stride[4] + c * x_channel] = starts[c];
+        for (index_t place = 0; place < g.out[1] * g.out[2]; place++) {
+            const index_t oy = place / g.out[2], ox = place % g.out[2];
+            const float* from = y + n * g.y_stride[0] + oy * g.y_stride[3] + ox * g.y_stride[4];
+            for (index_t t = 0; t < taps; t++) {
+                const index_t iy = oy * g.stride[1] + t / g.kernel[2] * g.dilation[1] - g.pad[1];
+                const index_t ix = ox * g.stride[2] + t % g.kernel[2] * g.dilation[2] - g.pad[2];
+                if (iy < 0 || iy >= g.size[1] || ix < 0 || ix >= g.size[2]) continue;
+                float* at = to + iy * g.x_stride[3] + ix * g.x_stride[4];
+                const float* weight = weights + t * channels;
+                for (index_t c = 0; c < channels; c += last ? LANES : 1) {
+                    if (last) {
+                        c = least(c, channels - LANES);
+                        store(at + c, load(starts + c) + load(from + c) * load(weight + c));
+                    } else {
+                        at[c * x_channel] = starts[c] + from[c * y_channel] * weight[c];
+                    }
+                }
+            }
+        }
     });
 }
 

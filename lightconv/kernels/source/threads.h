@@ -46,7 +46,7 @@ struct Scratch {
     ~Scratch() { free(memory); }
 };
 
-enum Purpose { WEIGHTS, OFFSETS, INPUT, GRADIENT, TOTAL, LIST, REFUSED, JOINED, PAIRS, RESULT, PURPOSES };
+enum Purpose { WEIGHTS, OFFSETS, INPUT, GRADIENT, TOTAL, LIST, REFUSED, JOINED, PAIRS, RESULT, TURNED, TURNED_BACK, PURPOSES };
 
 template <class T>
 T* scratch(Purpose purpose, index_t count) {

@@ -9,7 +9,6 @@
 #pragma once
 
 #include "conv.h"
-#include "lanes.h"
 
 namespace {
 
@@ -134,6 +133,11 @@ void weight_along_rows(const ConvGeometry& g, const ConvolutionOf<T>& job, const
                                       oy / py.period * pitch + ox / px.period * (close ? copy : 1));
             }
 
+    // what lies the other way is turned, piece by piece
+    const bool flat = g.size[0] == 1 && g.out[0] == 1 && az.taps == 1 && az.offset[0] == 0;
+    const bool x_last = READS_LAST<T> && flat && order(g.x_stride).last();
+    const bool y_last = READS_LAST<T> && flat && order(g.y_stride).last();
+
     const index_t size = g.groups * g.outputs * taps;
     float* totals = parts > 1 ? scratch<float>(WEIGHTS, parts * size) : w;
     memset(totals, 0, parts * size * sizeof(float));
@@ -145,6 +149,8 @@ void weight_along_rows(const ConvGeometry& g, const ConvolutionOf<T>& job, const
         const index_t x_sample = (end - begin) * plane, g_channel = vectors * VECTOR<T>, g_sample = g.outputs * g_channel;
         T* packed = scratch<T>(INPUT, together * x_sample + beyond);
         T* packed_g = scratch<T>(GRADIENT, together * g_sample);
+        T* rows_of_x = x_last ? scratch<T>(TURNED, (end - begin) * py.period * py.extent * g.size[2]) : nullptr;
+        T* rows_of_g = y_last ? scratch<T>(TURNED_BACK, g.outputs * rows * g.out[2]) : nullptr;
 
         Slab<T> slab;
         slab.vectors = vectors;
@@ -156,21 +162,39 @@ void weight_along_rows(const ConvGeometry& g, const ConvolutionOf<T>& job, const
             for (index_t s = 0; s < slab.samples; s++) {
                 const index_t row = (from + s) % row_blocks * rows, z = (from + s) / row_blocks % g.out[0];
                 const index_t n = (from + s) / row_blocks / g.out[0];
-                for (index_t p = begin; p < end; p++) {
-                    const index_t i = group * g.inputs + p / az.taps, from_z = az.step * z + az.offset[p % az.taps];
-                    const T* plane_x = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
-                    const bool inside = from_z >= 0 && from_z < g.size[0];
-                    pack_plane(packed + s * x_sample + (p - begin) * plane, py, px, copies, pitch,
-                               inside ? plane_x : nullptr, g.size[1], g.size[2], g.x_stride[3], g.x_stride[4],
-                               py.period * row + py.low, px.low);
+                const index_t top = py.period * row + py.low;
+                if (x_last) {
+                    const index_t first = least(most(0, top), g.size[1]);
+                    const index_t there = most(first, least(g.size[1], top + py.period * py.extent)) - first;
+                    turn_rows(rows_of_x,
+                              x + n * g.x_stride[0] + (group * g.inputs + begin) * g.x_stride[1] + first * g.x_stride[3],
+                              g.x_stride, end - begin, there, g.size[2]);
+                    for (index_t p = 0; p < end - begin; p++)
+                        pack_plane(packed + s * x_sample + p * plane, py, px, copies, pitch,
+                                   rows_of_x + p * there * g.size[2], there, g.size[2], g.size[2], 1, top - first,
+                                   px.low);
+                } else {
+                    for (index_t p = begin; p < end; p++) {
+                        const index_t i = group * g.inputs + p / az.taps, from_z = az.step * z + az.offset[p % az.taps];
+                        const T* plane_x = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
+                        const bool inside = from_z >= 0 && from_z < g.size[0];
+                        pack_plane(packed + s * x_sample + (p - begin) * plane, py, px, copies, pitch,
+                                   inside ? plane_x : nullptr, g.size[1], g.size[2], g.x_stride[3], g.x_stride[4], top,
+                                   px.low);
+                    }
                 }
                 const index_t present = least(rows, g.out[1] - row);
+                const T* from_y = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1] + z * g.y_stride[2] +
+                                  row * g.y_stride[3];
+                index_t y_channel = g.y_stride[1], y_row = g.y_stride[3], y_place = g.y_stride[4];
+                if (y_last) {
+                    turn_rows(rows_of_g, from_y, g.y_stride, g.outputs, present, g.out[2]);
+                    from_y = rows_of_g, y_channel = present * g.out[2], y_row = g.out[2], y_place = 1;
+                }
                 for (index_t c = 0; c < g.outputs; c++) {
                     T* to = packed_g + s * g_sample + c * g_channel;
-                    const T* from_y = y + n * g.y_stride[0] + (group * g.outputs + c) * g.y_stride[1] +
-                                          z * g.y_stride[2] + row * g.y_stride[3];
                     for (index_t r = 0; r < present; r++)
-                        pack_row(to + r * pitch, 0, pitch, 1, from_y + r * g.y_stride[3], g.out[2], g.y_stride[4], 0);
+                        pack_row(to + r * pitch, 0, pitch, 1, from_y + c * y_channel + r * y_row, g.out[2], y_place, 0);
                     memset(to + present * pitch, 0, (g_channel - present * pitch) * sizeof(T));
                 }
             }
@@ -256,11 +280,16 @@ template <class T>
 OutputTile<T> output_tile_for(index_t vectors, index_t run) {
     switch (vectors) {
 #if REGISTERS == 32
-        case 1: return output_tile_of<T, 16, 1>();
+        case 1: return run == 4 ? output_tile_of<T, 16, 1, 4>() : output_tile_of<T, 16, 1>();
         case 2:
-            return run == 3 ? output_tile_of<T, 12, 2, 3>()
-                            : run == 5 ? output_tile_of<T, 10, 2, 5>() : output_tile_of<T, 12, 2>();
-        case 3: return run == 3 ? output_tile_of<T, 9, 3, 3>() : output_tile_of<T, 8, 3>();
+            switch (run) {
+                case 3: return output_tile_of<T, 12, 2, 3>();
+                case 4: return output_tile_of<T, 12, 2, 4>();
+                case 5: return output_tile_of<T, 10, 2, 5>();
+                default: return output_tile_of<T, 12, 2>();
+            }
+        case 3:
+            return run == 3 ? output_tile_of<T, 9, 3, 3>() : run == 4 ? output_tile_of<T, 8, 3, 4>() : output_tile_of<T, 8, 3>();
         case 4: return output_tile_of<T, 6, 4>();
         default: return output_tile_of<T, 5, 5>();
 #else
@@ -276,25 +305,25 @@ const index_t MOST_VECTORS = REGISTERS == 32 ? 5 : 3, MOST_TAPS = 16;
 // to them, but more where the sums go far.
 const index_t SHORT_STRIP = 160, LONG_STRIP = 512, NEAR_FLOATS = 256 * 1024;
 
-// `lines` rows of `columns` elements of some channels, `stride` apart, as vectors of channels.
-INLINE void gradient_lanes(float* to, index_t pitch, const float* from, index_t channels, index_t stride, index_t lines,
-                           index_t line, index_t columns) {
-    const bool one_run = line == columns;
+// `lines` rows of `columns` elements of some channels as vectors of channels.
+INLINE void gradient_lanes(float* to, index_t pitch, const float* from, index_t channels, const Order& of,
+                           index_t lines, index_t line, index_t columns) {
+    const bool one_run = line == columns * of.place;
     const index_t runs = one_run ? 1 : lines, run = one_run ? lines * columns : columns;
     for (index_t i = 0; i < runs; i++)
-        to_lanes(to + i * run * pitch, Apart{pitch}, from + i * line, channels, stride, run);
+        to_lanes(to + i * run * pitch, Apart{pitch}, from + i * line, channels, of, run);
 }
 
 // As vectors of pairs of neighbours: the last of a row of uneven length with a zero.
-INLINE void gradient_lanes(float* to, index_t pitch, const bfloat* from, index_t channels, index_t stride, index_t lines,
-                           index_t line, index_t columns) {
+INLINE void gradient_lanes(float* to, index_t pitch, const bfloat* from, index_t channels, const Order& of,
+                           index_t lines, index_t line, index_t columns) {
     const index_t pairs = ceil_divide(columns, 2);
     bfloat* rows = scratch<bfloat>(PAIRS, channels * lines * 2 * pairs);
     bfloat* next = rows;
     for (index_t c = 0; c < channels; c++)
         for (index_t i = 0; i < lines; i++, next += 2 * pairs) {
             next[2 * pairs - 1] = bfloat{};
-            copy_run(next, from + c * stride + i * line, columns);
+            copy_run(next, from + c * of.channel + i * line, columns);
         }
     to_lanes(to, Apart{pitch}, (const neighbours*)rows, channels, lines * pairs, lines * pairs);
 }
@@ -319,13 +348,25 @@ void weight_along_outputs(const ConvGeometry& g, const ConvolutionOf<T>& job, co
     // all tiles have the same number of taps; what the last ones have too many is dropped
     const index_t chunk_taps = chunk * taps_of_plane + MOST_TAPS;
 
+    // what lies last is read where it lies, or packed as it lies; then the taps of a place follow each other
+    const Order of_x = order(g.x_stride), of_y = order(g.y_stride);
+    const bool flat = g.size[0] == 1 && g.out[0] == 1 && az.taps == 1 && az.offset[0] == 0;
+    const bool x_last = READS_LAST<T> && flat && of_x.last();
+    const bool inside = ay.offset[0] >= 0 && ax.offset[0] >= 0 && ay.offset[0] + height <= g.size[1] &&
+                        ax.offset[0] + width <= g.size[2];
+    const bool x_direct = x_last && inside && planes % chunk == 0 && g.size[1] * g.x_stride[3] < INT32_MAX;
+    const bool y_direct = READS_LAST<T> && flat && of_y.last() && pitch == g.outputs && g.y_stride[3] == g.out[2] * g.y_stride[4];
+    const index_t x_place = x_direct ? of_x.place : x_last ? chunk : 1;
+    const index_t x_row = x_direct ? g.x_stride[3] : width * x_place, y_place = y_direct ? of_y.place : pitch;
+    const auto number = [&](index_t p, index_t t) { return x_last ? t * chunk + p : p * taps_of_plane + t; };
     int32_t* offset = scratch<int32_t>(OFFSETS, chunk_taps);
-    for (index_t p = 0, k = 0; p < chunk; p++)
+    for (index_t p = 0; p < chunk; p++)
         for (index_t ty = 0; ty < ay.taps; ty++)
             for (index_t tx = 0; tx < ax.taps; tx++)
-                offset[k++] = (int32_t)(p * plane + g.dilation[1] * ty * width + g.dilation[2] * tx);
+                offset[number(p, ty * ax.taps + tx)] = (int32_t)((x_last ? p : p * plane) + g.dilation[1] * ty * x_row +
+                                                                 g.dilation[2] * tx * x_place);
     for (index_t k = chunk * taps_of_plane; k < chunk_taps; k++) offset[k] = 0;
-    const index_t run = g.dilation[2] == 1 ? g.kernel[2] : 1;
+    const index_t run = x_last ? (chunk % 4 == 0 ? 4 : chunk % 5 == 0 ? 5 : 1) : g.dilation[2] == 1 ? g.kernel[2] : 1;
 
     const index_t size = g.groups * chunks * chunk_taps * pitch;
     float* totals = scratch<float>(WEIGHTS, parts * size);
@@ -337,8 +378,9 @@ void weight_along_outputs(const ConvGeometry& g, const ConvolutionOf<T>& job, co
         const index_t group = item / chunks % g.groups, part = item / chunks / g.groups;
         // room for the planes that a shorter chunk lacks: the taps that its last tile has too many read there
         const index_t x_sample = chunk * plane, g_sample = g.out[1] * steps * pitch;
-        T* packed = scratch<T>(INPUT, together * x_sample + terms - 1);
-        float* packed_g = scratch<float>(GRADIENT, together * g_sample);
+        T* packed = x_direct ? nullptr : scratch<T>(INPUT, together * x_sample + terms - 1);
+        float* packed_g = y_direct ? nullptr : scratch<float>(GRADIENT, together * g_sample);
+        if (of_y.last() && !y_direct) memset(packed_g, 0, together * g_sample * sizeof(float));
         float* total = totals + part * size + (group * chunks + at) * chunk_taps * pitch;
 
         const index_t last = (part + 1) * samples / parts;
@@ -348,9 +390,15 @@ void weight_along_outputs(const ConvGeometry& g, const ConvolutionOf<T>& job, co
             for (index_t s = 0; s < strip.samples; s++) {
                 const index_t z = (first + s) % g.out[0], n = (first + s) / g.out[0];
                 const index_t next = (first + s + together) / g.out[0];
-                // what lies beyond the last sample belongs to pairs
-                memset(packed + s * x_sample, 0, (x_sample + terms - 1) * sizeof(T));
-                for (index_t p = begin; p < end; p++) {
+                if (!x_last) {
+                    // what lies beyond the last sample belongs to pairs
+                    memset(packed + s * x_sample, 0, (x_sample + terms - 1) * sizeof(T));
+                } else if (!x_direct) {
+                    const T* from = x + n * g.x_stride[0] + (group * g.inputs + begin) * g.x_stride[1];
+                    copy_last(packed + s * x_sample, chunk, height, width, from, g.x_stride, end - begin, g.size[1],
+                              g.size[2], ay.offset[0], ax.offset[0]);
+                }
+                for (index_t p = x_last ? end : begin; p < end; p++) {
                     const index_t i = group * g.inputs + p / az.taps, from_z = az.step * z + az.offset[p % az.taps];
                     const T* from = x + n * g.x_stride[0] + i * g.x_stride[1] + from_z * g.x_stride[2];
                     const bool inside = from_z >= 0 && from_z < g.size[0];
@@ -365,26 +413,33 @@ void weight_along_outputs(const ConvGeometry& g, const ConvolutionOf<T>& job, co
                     }
                 }
                 const T* from_y = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1] + z * g.y_stride[2];
-                if (next < g.batch) fetch<0>(from_y + (next - n) * g.y_stride[0], g.outputs * g.y_stride[1]);
-                for (index_t v = 0; v < vectors; v++)
+                if (next < g.batch) fetch<0>(from_y + (next - n) * g.y_stride[0], g.out[1] * g.out[2] * g.outputs);
+                for (index_t v = 0; v < (y_direct ? 0 : vectors); v++)
                     gradient_lanes(packed_g + s * g_sample + v * LANES, pitch, from_y + v * LANES * g.y_stride[1],
-                                   least(LANES, g.outputs - v * LANES), g.y_stride[1], g.out[1], g.y_stride[3],
-                                   g.out[2]);
+                                   least(LANES, g.outputs - v * LANES), of_y, g.out[1], g.y_stride[3], g.out[2]);
             }
 
-            strip.columns = steps, strip.x_sample = x_sample, strip.x_row = ay.step * width;
-            strip.x_step = ax.step * terms;
-            strip.g_sample = g_sample, strip.g_pitch = strip.total_pitch = pitch;
+            const T* from_x = packed;
+            const float* from_g = packed_g;
+            if (x_direct)
+                from_x = x + first * g.x_stride[0] + group * g.inputs + begin + ay.offset[0] * x_row +
+                         ax.offset[0] * x_place;
+            if constexpr (READS_LAST<T>)
+                if (y_direct) from_g = y + first * g.y_stride[0] + group * g.outputs;
+            strip.columns = steps, strip.total_pitch = pitch;
+            strip.x_sample = x_direct ? g.x_stride[0] : x_sample, strip.x_row = ay.step * x_row;
+            strip.x_step = ax.step * x_place * terms;
+            strip.g_sample = y_direct ? g.y_stride[0] : g_sample, strip.g_pitch = y_place;
             for (index_t row = 0; row < g.out[1]; row += rows) {
                 strip.rows = least(rows, g.out[1] - row);
-                strip.x = packed + row * strip.x_row;
+                strip.x = from_x + row * strip.x_row;
                 for (index_t v = 0; v < vectors;) {
                     // equal shares of the vectors
                     const index_t shares = ceil_divide(vectors - v, MOST_VECTORS);
                     const index_t now = ceil_divide(vectors - v, shares);
                     const OutputTile<T> tile = output_tile_for<T>(now, run);
-                    strip.g = packed_g + row * steps * pitch + v * LANES;
-                    for (index_t k = 0; k < (end - begin) * taps_of_plane; k += tile.taps) {
+                    strip.g = from_g + row * steps * y_place + v * LANES;
+                    for (index_t k = 0; k < (x_last ? chunk : end - begin) * taps_of_plane; k += tile.taps) {
                         strip.offset = offset + k;
                         strip.total = total + k * pitch + v * LANES;
                         tile.call(strip);
@@ -397,11 +452,12 @@ void weight_along_outputs(const ConvGeometry& g, const ConvolutionOf<T>& job, co
 
     share(g.groups * planes, parts * size < 65536 ? 1 : g.threads, [&](index_t item) {
         const index_t group = item / planes, p = item % planes;
-        const float* from = totals + ((group * chunks + p / chunk) * chunk_taps + p % chunk * taps_of_plane) * pitch;
+        const float* from = totals + (group * chunks + p / chunk) * chunk_taps * pitch;
         for (index_t k = 0; k < taps_of_plane; k++)
             for (index_t c = 0; c < g.outputs; c++) {
                 float total = 0;
-                for (index_t part = 0; part < parts; part++) total += from[part * size + k * pitch + c];
+                for (index_t part = 0; part < parts; part++)
+                    total += from[part * size + number(p % chunk, k) * pitch + c];
                 w[((group * g.outputs + c) * planes + p) * taps_of_plane + k] = total;
             }
     });
@@ -411,14 +467,16 @@ template <class T>
 void conv_weight(const ConvGeometry& g, const T* x, const T* y, float* w) {
     ConvolutionOf<T> job;
     describe(g, scratch<index_t>(LIST, 2 * (g.kernel[0] + g.kernel[1] + g.kernel[2])), job);
-    if (is_depthwise(job)) {
-        job.x = x;
-        return weight_depthwise(job, y, w);
-    }
+    job.x = x;
+    if constexpr (READS_LAST<T>)
+        if (is_depthwise_last(job)) return weight_depthwise_last(job, y, w);
+    if (is_depthwise(job)) return weight_depthwise(job, y, w);
     // measured: lanes that stay empty cost time, and so do small planes packed for lanes along rows
     const index_t lanes = ceil_divide(g.outputs, LANES) * LANES;
-    const bool small = g.out[1] * g.out[2] <= 256, simple = g.y_stride[4] == 1 && (Products<T>::terms == 1 || g.stride[2] == 1);
-    if (simple && (5 * g.outputs >= 4 * lanes || (small && 8 * g.outputs >= 5 * lanes)))
+    const bool small = g.out[1] * g.out[2] <= 256;
+    const bool known = READS_LAST<T> ? g.y_stride[4] == 1 || order(g.y_stride).last()
+                                               : g.y_stride[4] == 1 && g.stride[2] == 1;
+    if (known && (5 * g.outputs >= 4 * lanes || (small && 8 * g.outputs >= 5 * lanes)))
         weight_along_outputs(g, job, x, y, w);
     else
         weight_along_rows(g, job, x, y, w);

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "conv.h"
-#include "lanes.h"
+#include "orders.h"
 
 namespace {
 
@@ -20,13 +20,15 @@ struct Winograd {
     index_t batch, groups, inputs, outputs;
     index_t height, width, rows, columns, top, left;
     const float* x;
-    index_t x_batch, x_channel;
+    index_t x_batch;
+    Order x_order;
     const float* w;
     index_t w_output, w_input;
     bool turned;
     const float* bias;
     float* y;
-    index_t y_batch, y_channel;
+    index_t y_batch;
+    Order y_order;
     index_t threads;
 
     index_t tile_rows() const { return ceil_divide(rows, 2); }
@@ -35,21 +37,20 @@ struct Winograd {
 
 Winograd winograd_of(const ConvGeometry& g) {
     return Winograd{g.batch, g.groups, g.inputs, g.outputs, g.size[1], g.size[2], g.out[1], g.out[2], g.pad[1],
-                    g.pad[2], nullptr, g.x_stride[0], g.x_stride[1], nullptr, g.inputs * 9, 9, false, nullptr,
-                    nullptr, g.y_stride[0], g.y_stride[1], g.threads};
+                    g.pad[2], nullptr, g.x_stride[0], order(g.x_stride), nullptr, g.inputs * 9, 9, false, nullptr,
+                    nullptr, g.y_stride[0], order(g.y_stride), g.threads};
 }
 
 Winograd winograd_of_adjoint(const ConvGeometry& g) {
     return Winograd{g.batch, g.groups, g.outputs, g.inputs, g.out[1], g.out[2], g.size[1], g.size[2], 2 - g.pad[1],
-                    2 - g.pad[2], nullptr, g.y_stride[0], g.y_stride[1], nullptr, 9, g.inputs * 9, true, nullptr,
-                    nullptr, g.x_stride[0], g.x_stride[1], g.threads};
+                    2 - g.pad[2], nullptr, g.y_stride[0], order(g.y_stride), nullptr, 9, g.inputs * 9, true, nullptr,
+                    nullptr, g.x_stride[0], order(g.x_stride), g.threads};
 }
 
 bool winograd_knows(const ConvGeometry& g) {
     return g.size[0] == 1 && g.kernel[0] == 1 && g.pad[1] <= 2 && g.pad[2] <= 2 && g.pad[0] == 0 && g.kernel[1] == 3 && g.kernel[2] == 3 &&
            g.stride[1] == 1 && g.stride[2] == 1 && g.dilation[1] == 1 && g.dilation[2] == 1 && g.pool[0] == 1 &&
-           g.pool[1] == 1 && g.x_stride[4] == 1 && g.x_stride[3] == g.size[2] && g.y_stride[4] == 1 &&
-           g.y_stride[3] == g.out[2];
+           g.pool[1] == 1 && follows(g.x_stride, g.size[2]) && follows(g.y_stride, g.out[2]);
 }
 
 // --- the transformations, of vectors over channels -------------------------------------------------------------
@@ -116,6 +117,17 @@ INLINE void transform_weight_gradient(floats (&w)[3][3], const floats (&u)[4][4]
     }
 }
 
+// Has one of 16 parts of some places of all channels fetched.
+template <int WRITE>
+INLINE void fetch_sixteenth(int part, const float* from, const Order& of, index_t channels, index_t count) {
+    if (of.last()) {
+        const index_t size = most(0, count) * of.place;
+        return fetch<WRITE>(from + part * size / 16, size / 16);
+    }
+    for (index_t c = part * channels / 16; c < (part + 1) * channels / 16; c++)
+        fetch<WRITE>(from + c * of.channel, count);
+}
+
 // --- tiles of a picture ----------------------------------------------------------------------------------------
 
 // A picture with zeros around it, cut into squares of N x N places that begin 2 apart.
@@ -143,22 +155,22 @@ struct Squares {
     }
 
     // Has one of 16 parts of what transform() will read fetched.
-    void fetch_part(int part, const float* from, index_t from_channel, index_t begin, index_t end) const {
+    void fetch_part(int part, const float* from, const Order& of, index_t begin, index_t end) const {
         const index_t first = most(0, 2 * begin - top), last = least(height, 2 * begin - top + packed_rows(end - begin));
-        for (index_t c = part * channels / 16; c < (part + 1) * channels / 16; c++)
-            fetch<0>(from + c * from_channel + first * width, (last - first) * width);
+        fetch_sixteenth<0>(part, from + first * width * of.place, of, channels, (last - first) * width);
     }
 
     // Some rows of squares of a picture in memory as 16 matrices [square][lane], `apart` apart.
     template <class Transform>
-    void transform(float* to, index_t apart, float* packed, const int32_t* spot, const float* from,
-                   index_t from_channel, index_t begin, index_t end, const Transform& transformed) const {
+    void transform(float* to, index_t apart, float* packed, const int32_t* spot, const float* from, const Order& of,
+                   index_t begin, index_t end, const Transform& transformed) const {
         memset(packed, 0, packed_floats(end - begin) * sizeof(float));
         const index_t above = 2 * begin - top, first = most(0, above);
         const index_t last = least(height, above + packed_rows(end - begin));
         for (index_t v = 0; v < pitch && last > first; v += LANES)
-            to_lanes(packed + (first - above) * padded * pitch + v, Scattered{spot}, from + v * from_channel + first * width,
-                     least(LANES, channels - v), from_channel, (last - first) * width);
+            to_lanes(packed + (first - above) * padded * pitch + v, Scattered{spot},
+                     from + v * of.channel + first * width * of.place, least(LANES, channels - v), of,
+                     (last - first) * width);
         for (index_t row = 0; row < end - begin; row++)
             for (index_t column = 0; column < columns; column++, to += pitch) {
                 const float* square = packed + 2 * (row * padded + column) * pitch;
@@ -220,18 +232,18 @@ void winograd(const Winograd& job, uint8_t* refused) {
     share(job.batch * job.groups * strips, job.threads, [&](index_t item) {
         const index_t begin = item % strips * rows, end = least(job.tile_rows(), begin + rows);
         const index_t group = item / strips % job.groups, n = item / strips / job.groups;
-        const float* x = job.x + n * job.x_batch + group * job.inputs * job.x_channel;
-        float* y = job.y + n * job.y_batch + group * job.outputs * job.y_channel + 2 * begin * job.columns;
+        const float* x = job.x + n * job.x_batch + group * job.inputs * job.x_order.channel;
+        float* y = job.y + n * job.y_batch + group * job.outputs * job.y_order.channel +
+                   2 * begin * job.columns * job.y_order.place;
         const index_t out = (least(job.rows, 2 * end) - 2 * begin) * job.columns;
         float* places = scratch<float>(INPUT, most(squares.packed_floats(rows), 4 * rows * columns * LANES));
         float* v = scratch<float>(GRADIENT, 16 * v_each);
         float* m = scratch<float>(TOTAL, 16 * m_each);
-        squares.transform(v, v_each, places, spot, x, job.x_channel, begin, end,
+        squares.transform(v, v_each, places, spot, x, job.x_order, begin, end,
                           [](floats (&m)[4][4], const floats (&d)[4][4]) { transform_input(m, d); });
         for (int i = 0; i < 16; i++) {
-            for (index_t c = i * job.outputs / 16; c < (i + 1) * job.outputs / 16; c++)
-                fetch<1>(y + c * job.y_channel, out);
-            if (n + 1 < job.batch) squares.fetch_part(i, x + job.x_batch, job.x_channel, begin, end);
+            fetch_sixteenth<1>(i, y, job.y_order, job.outputs, out);
+            if (n + 1 < job.batch) squares.fetch_part(i, x + job.x_batch, job.x_order, begin, end);
             Product product;
             product.depth = job.inputs;
             product.a = v + i * v_each, product.a_row = squares.pitch, product.a_step = 1;
@@ -262,7 +274,7 @@ void winograd(const Winograd& job, uint8_t* refused) {
                             store(to + i * below + j * LANES, value);
                         }
                 }
-            from_lanes(y + c * job.y_channel, places, Scattered{out_spot}, channels, job.y_channel, out);
+            from_lanes(y + c * job.y_order.channel, places, Scattered{out_spot}, channels, job.y_order, out);
         }
         float lanes[LANES];
         store(lanes, wrong);
@@ -321,19 +333,19 @@ void winograd_weight(const ConvGeometry& g, const float* x, const float* y, floa
             index_t tiles = 0;
             for (index_t s = 0; s < together && slab < last; s++, slab++) {
                 const index_t n = slab / strips, begin = slab % strips * rows, end = least(tile_rows, begin + rows);
-                of_x.transform(v + tiles * of_x.pitch, v_each, places, spot, from_x + n * g.x_stride[0], g.x_stride[1],
-                               begin, end,
+                of_x.transform(v + tiles * of_x.pitch, v_each, places, spot, from_x + n * g.x_stride[0],
+                               order(g.x_stride), begin, end,
                                [](floats (&m)[4][4], const floats (&d)[4][4]) { transform_input(m, d); });
                 of_y.transform(m + tiles * of_y.pitch, m_each, places, out_spot, from_y + n * g.y_stride[0],
-                               g.y_stride[1], begin, end,
+                               order(g.y_stride), begin, end,
                                [](floats (&m)[4][4], const floats (&d)[2][2]) { transform_gradient(m, d); });
                 tiles += (end - begin) * columns;
             }
             for (int i = 0; i < 16; i++) {
                 for (index_t next = slab; next < least(last, slab + together); next++) {
                     const index_t n = next / strips, begin = next % strips * rows, end = least(tile_rows, begin + rows);
-                    of_x.fetch_part(i, from_x + n * g.x_stride[0], g.x_stride[1], begin, end);
-                    of_y.fetch_part(i, from_y + n * g.y_stride[0], g.y_stride[1], begin, end);
+                    of_x.fetch_part(i, from_x + n * g.x_stride[0], order(g.x_stride), begin, end);
+                    of_y.fetch_part(i, from_y + n * g.y_stride[0], order(g.y_stride), begin, end);
                 }
                 Product product;
                 product.depth = tiles, product.a_row = 1;
