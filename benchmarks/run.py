@@ -25,7 +25,7 @@ from results import Row, load, markdown, plot, save, write_csv
 HERE = Path(__file__).parent
 # those that give rows, and those that print their own tables
 COMPARISONS = ("operators", "steps", "growth", "recipes")
-REPORTS = ("training_loop", "memory", "onnx_files", "fusion", "loading")
+REPORTS = ("bfloat16", "training_loop", "memory", "onnx_files", "fusion", "loading")
 
 
 # timings for each median, with one thread and with several
