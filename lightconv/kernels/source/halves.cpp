@@ -5,6 +5,7 @@
 #include "means.h"
 #include "memory.h"
 #include "pooling.h"
+#include "scatter.h"
 
 EXPORT(conv)(const ConvGeometry* g, const bfloat* x, const bfloat* w, const bfloat* bias, bfloat* y) {
     will_write(y, g->y_count());
@@ -20,7 +21,10 @@ EXPORT(conv_max_pool_relu)(const ConvGeometry* g, const bfloat* x, const bfloat*
 
 EXPORT(conv_transpose)(const ConvGeometry* g, const bfloat* y, const bfloat* w, const bfloat* bias, bfloat* x) {
     will_write(x, g->x_count());
-    conv_transposed(*g, y, w, bias, x);
+    if (scatter_pays(*g))
+        conv_scatter(*g, y, w, bias, x);
+    else
+        conv_transposed(*g, y, w, bias, x);
 }
 
 EXPORT_INT(conv_weight)(const ConvGeometry* g, const bfloat* x, const bfloat* y, bfloat* w) {

@@ -9,6 +9,7 @@
 
 namespace {
 
+template <class T>
 struct Places {
     const float* from;
     Order order;
@@ -40,8 +41,8 @@ struct Places {
             floats b[V];
             UNROLL for (int v = 0; v < V; v++) b[v] = load(b_row + v * LANES);
             UNROLL for (int p = 0; p < P; p++) {
-                const floats a = all(a_row[at[p]]);
-                UNROLL for (int v = 0; v < V; v++) total[p][v] += a * b[v];
+                const floats a = Products<T>::all(a_row + at[p]);
+                UNROLL for (int v = 0; v < V; v++) total[p][v] = Products<T>::add(total[p][v], a, b[v]);
             }
         }
         UNROLL for (int p = 0; p < P; p++)
@@ -72,20 +73,33 @@ bool scatter_pays(const ConvGeometry& g) {
            g.inputs * outside * (g.stride[2] > 1 ? 24 : 10) > 11 * lanes * inside;
 }
 
-void conv_scatter(const ConvGeometry& g, const float* y, const float* w, const float* bias, float* x) {
+// Channels of y as they are multiplied: as they lie, or as pairs of them.
+INLINE const float* channel_rows(const float* y, index_t, index_t, index_t) { return y; }
+INLINE const float* channel_rows(const bfloat* y, index_t channels, index_t stride, index_t places) {
+    float* pairs = scratch<float>(PAIRS, ceil_divide(channels, 2) * places);
+    for (index_t c = 0; c < channels; c += 2)
+        pair_rows(pairs + c / 2 * places, y + c * stride, c + 1 < channels ? y + (c + 1) * stride : nullptr, 1, places);
+    return pairs;
+}
+
+template <class T>
+void conv_scatter(const ConvGeometry& g, const T* y, const T* w, const T* bias, T* x) {
+    const index_t terms = Products<T>::terms, depth = ceil_divide(g.outputs, terms), w_output = g.inputs * g.taps();
     const index_t vectors = ceil_divide(g.inputs, LANES), pitch = vectors * LANES, taps = g.taps();
     const index_t places = g.out[1] * g.out[2];
     const Padded padded(g);
 
-    // weights as [group][tap][channel of y][lane]
-    float* weights = scratch<float>(WEIGHTS, g.groups * taps * g.outputs * pitch);
-    memset(weights, 0, g.groups * taps * g.outputs * pitch * sizeof(float));
-    for (index_t output = 0; output < g.groups * g.outputs; output++)
+    // weights as [group][tap][channel of y, or pair of them][lane]
+    float* weights = scratch<float>(WEIGHTS, g.groups * taps * depth * pitch);
+    memset(weights, 0, g.groups * taps * depth * pitch * sizeof(float));
+    for (index_t row = 0; row < g.groups * depth; row++) {
+        const index_t group = row / depth, c = row % depth * terms;
+        const int32_t at[2] = {0, c + 1 < g.outputs ? (int32_t)w_output : -1};
         for (index_t i = 0; i < g.inputs; i++)
-            for (index_t t = 0; t < taps; t++) {
-                const index_t group = output / g.outputs, c = output % g.outputs;
-                weights[((group * taps + t) * g.outputs + c) * pitch + i] = w[(output * g.inputs + i) * taps + t];
-            }
+            for (index_t t = 0; t < taps; t++)
+                weights[((group * taps + t) * depth + row % depth) * pitch + i] =
+                    joined(w + (group * g.outputs + c) * w_output + i * taps + t, at);
+    }
 
     int32_t* place = scratch<int32_t>(OFFSETS, places);
     for (index_t row = 0; row < g.out[1]; row++)
@@ -97,22 +111,24 @@ void conv_scatter(const ConvGeometry& g, const float* y, const float* w, const f
         float* packed = scratch<float>(INPUT, padded.height * padded.width * pitch);
         if (bias) {
             float* start = scratch<float>(TOTAL, pitch);
-            for (index_t i = 0; i < pitch; i++) start[i] = i < g.inputs ? bias[group * g.inputs + i] : 0;
+            for (index_t i = 0; i < pitch; i++) start[i] = i < g.inputs ? value(bias[group * g.inputs + i]) : 0;
             for (index_t i = 0; i < padded.height * padded.width; i++)
                 memcpy(packed + i * pitch, start, pitch * sizeof(float));
         } else {
             memset(packed, 0, padded.height * padded.width * pitch * sizeof(float));
         }
-        Places tiles;
-        tiles.from = y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1];
-        tiles.order = order(g.y_stride), tiles.channels = g.outputs, tiles.pitch = pitch, tiles.places = place;
+        Places<T> tiles;
+        tiles.from = channel_rows(y + n * g.y_stride[0] + group * g.outputs * g.y_stride[1], g.outputs, g.y_stride[1],
+                                  places);
+        tiles.order = terms == 1 ? order(g.y_stride) : Order{places, 1}, tiles.channels = depth;
+        tiles.pitch = pitch, tiles.places = place;
         for (index_t t = 0; t < taps; t++) {
             const index_t shift = g.dilation[1] * (t / g.kernel[2]) * padded.width + g.dilation[2] * (t % g.kernel[2]);
-            tiles.weights = weights + (group * taps + t) * g.outputs * pitch;
+            tiles.weights = weights + (group * taps + t) * depth * pitch;
             tiles.to = packed + shift * pitch;
             run_tiles(places, vectors, tiles);
         }
-        float* to = x + n * g.x_stride[0] + group * g.inputs * g.x_stride[1];
+        T* to = x + n * g.x_stride[0] + group * g.inputs * g.x_stride[1];
         for (index_t row = 0; row < g.size[1]; row++)
             for (index_t v = 0; v < vectors; v++)
                 from_lanes(to + v * LANES * g.x_stride[1] + row * g.x_stride[3],
