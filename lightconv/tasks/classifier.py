@@ -97,7 +97,7 @@ class Classifier(LeanModule):
             raise UsageError(f"Expected `weight_decay` to be 0 or more, but got {weight_decay}.")
         if halve_every < 1:
             raise UsageError(f"Expected `halve_every` to be a positive integer, but got {halve_every}.")
-        self.save_hyperparameters()
+        self.save_hyperparameters(ignore=["_class_path", "_instantiator"])  # which Lightning's command line may add
         self._network_sha256 = own_networks.fingerprint(network) if own_networks.is_own(network) else None
         self.network = self._network(network, network_options or {})
         self.register_buffer("input_mean", torch.tensor(0.0))

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters_context
 
 from lightconv.data.scoring import accuracy
 from lightconv.errors import UsageError
@@ -59,6 +60,14 @@ def test_no_argument_is_needed():
     assert classifier.hparams["network"] == "light"
     assert (classifier.task, classifier.input_name, classifier.raw_shape) == ("mnist1d", "signal", (40,))
     assert classifier.class_names == tuple("0123456789")
+
+
+def test_what_lightning_adds_to_the_arguments_is_left_out():
+    """Lightning 2.5 hands it down to checkpoints, whose arguments must be those of the class."""
+    given = {"_class_path": "lightconv.tasks.MNIST1DClassifier", "network": "tiny"}
+    with _given_hyperparameters_context(given, "lightning.pytorch.cli.instantiate_module"):
+        classifier = MNIST1DClassifier("tiny")
+    assert dict(classifier.hparams) == {"network": "tiny"}
 
 
 def test_predict_gives_probabilities():
