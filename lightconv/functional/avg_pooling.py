@@ -24,7 +24,7 @@ from lightconv.functional.geometry import (
     show,
     to_integer,
 )
-from lightconv.functional.planes import planes
+from lightconv.functional.planes import in_one_piece, planes
 from lightconv.functional.pooling import along, at_tap, crop, fitted_pads, only, pool_geometry, to_flag
 from lightconv.functional.windows import overlap_add, padded_size, zero_pad
 
@@ -91,7 +91,8 @@ def _avg_definition(
     total = zero_pad(x.to(accumulation_dtype(x.dtype)), fitted_pads(size, out, kernel, stride, pads, ones))
     alone = [axis for axis in range(axes) if out[axis] == 1]
     for axis in alone:
-        total = total.narrow(2 + axis, 0, kernel[axis])
+        if total.shape[2 + axis] > kernel[axis]:
+            total = total.narrow(2 + axis, 0, kernel[axis])
     if alone:
         total = total.sum([2 + axis for axis in alone], keepdim=True)
     for axis in range(axes):
@@ -119,8 +120,11 @@ def _avg_run(
     divisor_override: int | None,
 ) -> Tensor:
     rest = (kernel, stride, pads, ceil_mode, count_include_pad, divisor_override)
+    cost = 2 * numel(x.shape[2:]) * accumulation_dtype(x.dtype).itemsize
+    if in_one_piece(x, cost):
+        return _avg_definition(x, *rest).contiguous(memory_format=plane_format(x))
     y = _avg_shape(x, *rest)
-    for part in planes(x, 2 * numel(x.shape[2:]) * accumulation_dtype(x.dtype).itemsize):
+    for part in planes(x, cost):
         y[part] = _avg_definition(x[part], *rest)
     return y
 
@@ -205,8 +209,11 @@ def _avg_spread_run(
     divisor_override: int | None,
 ) -> Tensor:
     rest = (size, kernel, stride, pads, ceil_mode, count_include_pad, divisor_override)
+    cost = 2 * numel(size) * accumulation_dtype(g.dtype).itemsize
+    if in_one_piece(g, cost):
+        return _avg_spread_definition(g, *rest).contiguous(memory_format=plane_format(g))
     y = _avg_spread_shape(g, *rest)
-    for part in planes(g, 2 * numel(size) * accumulation_dtype(g.dtype).itemsize):
+    for part in planes(g, cost):
         y[part] = _avg_spread_definition(g[part], *rest)
     return y
 

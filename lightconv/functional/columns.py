@@ -30,7 +30,8 @@ from lightconv.functional.windows import padded_rows, padded_size, pieces, tap_s
 def _columns(x: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
     """Windows of (N, C, *size) as a matrix for each group: (groups, elements, N * out)."""
     axes, channels = len(kernel), x.shape[1] // groups
-    view = windows(x, kernel, stride, dilation).unflatten(1, (groups, channels))
+    view = windows(x, kernel, stride, dilation)
+    view = view.view(view.shape[0], groups, channels, *view.shape[2:])
     out, within = range(3, 3 + axes), range(3 + axes, 3 + 2 * axes)
     count, elements = view.shape[0] * numel(view.shape[3 : 3 + axes]), channels * numel(kernel)
     if channels_last(x):
@@ -78,8 +79,6 @@ def _product(a: Tensor, b: Tensor, last: bool = False) -> Tensor:
 def _convolve(x: Tensor, w: Tensor, stride: Sizes, dilation: Sizes, groups: int) -> Tensor:
     """Convolution of an input that is padded already."""
     kernel = tuple(w.shape[2:])
-    if is_depthwise(w.shape, groups):
-        return depthwise.convolve(x, w, stride, dilation)
     out = conv_output_size(tuple(x.shape[2:]), kernel, stride, (0,) * (2 * len(kernel)), dilation)
     last = channels_last(x)
     y = _product(_weights(w, groups, last), _columns(x, kernel, stride, dilation, groups), last)
@@ -132,11 +131,18 @@ def conv(x: Tensor, w: Tensor, b: Tensor | None, stride: Sizes, pads: Sizes, dil
     """The convolution, without autograd."""
     kernel, whole = tuple(w.shape[2:]), padded_size(tuple(x.shape[2:]), pads)
     out = conv_output_size(tuple(x.shape[2:]), kernel, stride, pads, dilation)
-    y = new_empty(x, (x.shape[0], w.shape[0], *out), memory_format(x, w))
-    cost = _cost(x, w.shape, groups)
-    for samples, rows, read in pieces(tuple(y.shape), whole, kernel, stride, dilation, cost, piece_bytes(x)):
-        piece = padded_rows(x[samples], pads, read)
-        y[samples, :, rows] = _convolve(piece, w, stride, dilation, groups)
+    order, cost, limit = memory_format(x, w), _cost(x, w.shape, groups), piece_bytes(x)
+    each = is_depthwise(w.shape, groups)
+    if x.shape[0] * numel(out) * cost <= limit and not each:
+        y = _convolve(zero_pad(x, pads), w, stride, dilation, groups).contiguous(memory_format=order)
+    else:
+        y = new_empty(x, (x.shape[0], w.shape[0], *out), order)
+        for samples, rows, read in pieces(tuple(y.shape), whole, kernel, stride, dilation, cost, limit):
+            piece, part = padded_rows(x[samples], pads, read), y[samples, :, rows]
+            if each:
+                depthwise.convolve(piece, w, part, stride, dilation)
+            else:
+                part.copy_(_convolve(piece, w, stride, dilation, groups))
     return y if b is None else y.add_(channel_vector(b, len(stride)))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightconv.functional.dispatch import accumulation_dtype
-from lightconv.functional.geometry import Sizes, window_span
+from lightconv.functional.geometry import Sizes
 from lightconv.functional.planes import channels_last
 from lightconv.functional.windows import tap_slices, taps, windows
 
@@ -25,7 +25,10 @@ _MANY = 32
 
 
 class _Walk:
-    """How windows walk over tensors like `x`, with the channels as part of the last axis if that is better."""
+    """How windows walk over tensors like `x`, with the channels as part of the last axis if that is better.
+
+    Of `x` itself merge() is a view.
+    """
 
     def __init__(self, x: Tensor, stride: Sizes, dilation: Sizes) -> None:
         self.channels, self.stride = x.shape[1], stride
@@ -52,16 +55,16 @@ def _read(view: Tensor, tap: Sizes) -> Tensor:
     return view[index]
 
 
-def convolve(x: Tensor, w: Tensor, stride: Sizes, dilation: Sizes) -> Tensor:
-    """Convolution of an input that is padded already."""
-    kernel, exact, walk = tuple(w.shape[2:]), accumulation_dtype(x.dtype), _Walk(x, stride, dilation)
-    view = windows(walk.merge(x.to(exact)), kernel, stride, walk.dilation)
-    out = (x.shape[-1] - window_span(kernel, dilation)[-1]) // stride[-1] + 1
-    first, *rest = zip(taps(kernel), walk.weights(w.to(exact), out), strict=True)
-    total = _read(view, first[0]) * first[1]
-    for tap, weight in rest:
-        total.addcmul_(_read(view, tap), weight)
-    return walk.part(total).to(x.dtype)
+def convolve(x: Tensor, w: Tensor, y: Tensor, stride: Sizes, dilation: Sizes) -> None:
+    """Convolution of an input that is padded already, written to `y`."""
+    kernel, exact = tuple(w.shape[2:]), accumulation_dtype(x.dtype)
+    total = y if y.dtype == exact else torch.empty_like(y, dtype=exact)
+    walk = _Walk(total, stride, dilation)
+    view, to = windows(walk.merge(x.to(exact)), kernel, stride, walk.dilation), walk.merge(total).zero_()
+    for tap, weight in zip(taps(kernel), walk.weights(w.to(exact), y.shape[-1]), strict=True):
+        to.addcmul_(_read(view, tap), weight)
+    if total is not y:
+        y.copy_(total)
 
 
 def spread(g: Tensor, w: Tensor, total: Tensor, stride: Sizes, dilation: Sizes) -> None:

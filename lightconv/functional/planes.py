@@ -30,6 +30,11 @@ def planes(x: Tensor, bytes_per_plane: int) -> Iterator[tuple[slice, slice]]:
     yield from tiles(x.shape[0], x.shape[1], bytes_per_plane, limit)
 
 
+def in_one_piece(x: Tensor, bytes_per_plane: int) -> bool:
+    """Whether all planes of (N, C, ...) are one piece."""
+    return x.shape[0] * x.shape[1] * bytes_per_plane <= piece_bytes(x)
+
+
 def rows(x: Tensor) -> Tensor:
     """(N, C, *size) with each plane as one row: (N, C, elements)."""
     return x.reshape(x.shape[0], x.shape[1], numel(x.shape[2:]))

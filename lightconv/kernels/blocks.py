@@ -66,21 +66,20 @@ def conv_max_pool_relu(
     if call is None:
         return None
     order = layout(x, w)
-    x, strides = as_it_lies(x, order)
-    written, threads = kernel_order(order, x.dtype), torch.get_num_threads()
-    last = written is torch.channels_last
-    found = _case(x.shape, strides, w.shape, stride, pads, dilation, groups, pool, threads, last)
+    x, strides, last = as_it_lies(x, order)
+    found = _case(x.shape, strides, w.shape, stride, pads, dilation, groups, pool, torch.get_num_threads(), last)
     if found is None:
         return None
     integers, shape = found
     w = w.contiguous()
     b = b if b is None else b.contiguous()
-    y, won = new_empty(x, shape, written), x.new_empty(shape, dtype=torch.int8) if winners else None
+    y = new_empty(x, shape, order) if last else x.new_empty(shape)
+    won = x.new_empty(shape, dtype=torch.int8) if winners else None
     call(
         *(integers.address, x.data_ptr(), w.data_ptr(), None if b is None else b.data_ptr()),
         *(y.data_ptr(), None if won is None else won.data_ptr()),
     )
-    return y if written is order else y.contiguous(memory_format=order), won
+    return y if last or order is torch.contiguous_format else y.contiguous(memory_format=order), won
 
 
 def conv_max_pool_relu_input(
@@ -132,7 +131,7 @@ def conv_max_pool_relu_weight(
     order, x_order, threads = kernel_order(layout(y), y.dtype), layout(x), torch.get_num_threads()
     if x_order is torch.contiguous_format and x.stride(3) != 1:
         x = x.contiguous()
-    x, strides = as_it_lies(x, x_order)
+    x, strides, _ = as_it_lies(x, x_order)
     weight = (g.shape[1], x.shape[1] // groups, *kernel)
     last = order is torch.channels_last
     found = _case(x.shape, strides, weight, stride, pads, dilation, groups, pool, threads, last)

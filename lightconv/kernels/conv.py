@@ -33,14 +33,17 @@ def kernel_order(order: torch.memory_format, dtype: torch.dtype) -> torch.memory
     return order if order is torch.channels_last and dtype is torch.float32 else torch.contiguous_format
 
 
-def as_it_lies(x: Tensor, order: torch.memory_format) -> tuple[Tensor, Sizes]:
-    """`x`, for a result in `order`, and its strides; copied only if it lies otherwise than kernels can read it."""
+def as_it_lies(x: Tensor, order: torch.memory_format) -> tuple[Tensor, Sizes, bool]:
+    """`x`, for a result in `order`, its strides, and whether kernels write that result with its channels last.
+
+    It is copied only if it lies otherwise than kernels can read it.
+    """
     if order is torch.contiguous_format:
-        return x, x.stride()
-    order = kernel_order(order, x.dtype)
-    if order is torch.channels_last and not x.is_contiguous():
-        return x.contiguous(memory_format=order), strides_of(x.shape, last=True)
-    return x.contiguous(), strides_of(x.shape)
+        return x, x.stride(), False
+    last = kernel_order(order, x.dtype) is torch.channels_last
+    if last and not x.is_contiguous():
+        return x.contiguous(memory_format=order), strides_of(x.shape, last=True), last
+    return x.contiguous(), strides_of(x.shape), last
 
 
 def geometry(
@@ -194,18 +197,16 @@ def _run(
     if call is None:
         return None
     order = layout(x, w)
-    x, strides = as_it_lies(x, order)
-    written = kernel_order(order, x.dtype)
-    last = written is torch.channels_last
+    x, strides, last = as_it_lies(x, order)
     found = case(x.shape, strides, w.shape, *rest, torch.get_num_threads(), last)
     if found is None:
         return None
     integers, shape = found
     w = w.contiguous()
     b = b if b is None else b.contiguous()
-    y = new_empty(x, shape, written)
+    y = new_empty(x, shape, order) if last else x.new_empty(shape)
     call(integers.address, x.data_ptr(), w.data_ptr(), None if b is None else b.data_ptr(), y.data_ptr())
-    return y if written is order else y.contiguous(memory_format=order)
+    return y if last or order is torch.contiguous_format else y.contiguous(memory_format=order)
 
 
 def conv(
@@ -237,8 +238,8 @@ def conv_weight(
     if call is None:
         return None
     order = layout(x, g)
-    x, x_strides = as_it_lies(x, order)
-    g, g_strides = as_it_lies(g, order)
+    x, x_strides, _ = as_it_lies(x, order)
+    g, g_strides, _ = as_it_lies(g, order)
     threads = torch.get_num_threads()
     found = _weight_case(x.shape, x_strides, g.shape, g_strides, kernel, stride, pads, dilation, groups, threads)
     if found is None:

@@ -47,6 +47,12 @@ void equal(const std::vector<float>& found, const std::vector<float>& expected, 
     for (size_t i = 0; i < found.size(); i++) require(found[i] == expected[i], what);
 }
 
+// Strides of channels that lie last.
+void lay_last(index_t (&stride)[5], index_t channels, const index_t (&size)[3]) {
+    stride[1] = 1, stride[4] = channels;
+    for (int i = 3; i >= 2; i--) stride[i] = stride[i + 1] * size[i - 1];
+}
+
 // A convolution's sizes; `pooled` asks for what the fused block takes.
 bool draw_conv(Bytes& from, bool pooled, ConvGeometry& g) {
     memset(&g, 0, sizeof g);
@@ -82,6 +88,9 @@ bool draw_conv(Bytes& from, bool pooled, ConvGeometry& g) {
     }
     g.x_stride[1] = g.x_stride[2] * g.size[0], g.y_stride[1] = g.y_stride[2] * g.out[0];
     g.x_stride[0] = g.x_stride[1] * g.groups * g.inputs, g.y_stride[0] = g.y_stride[1] * g.groups * g.outputs;
+    const index_t order = axes > 1 ? from.draw(0, 3) : 0;
+    if (order & 1) lay_last(g.x_stride, g.groups * g.inputs, g.size);
+    if (order & 2) lay_last(g.y_stride, g.groups * g.outputs, g.out);
     g.threads = 1;
     return true;
 }
@@ -111,7 +120,9 @@ void outputs(const ConvGeometry& g, const Work& work) {
         for (index_t k = 0; k < g.groups * g.outputs; k++)
             for (index_t i = 0; i < g.out[0] * g.out[1] * g.out[2]; i++) {
                 const index_t o[3] = {i / (g.out[1] * g.out[2]), i / g.out[2] % g.out[1], i % g.out[2]};
-                work(n, k, o, n * g.y_stride[0] + k * g.y_stride[1] + i);
+                index_t at = n * g.y_stride[0] + k * g.y_stride[1];
+                for (int axis = 0; axis < 3; axis++) at += o[axis] * g.y_stride[2 + axis];
+                work(n, k, o, at);
             }
 }
 
@@ -135,7 +146,10 @@ void check_conv(Bytes& from, Numbers& numbers) {
     found.assign(x_count, NAN), expected.assign(x_count, 0);
     fuzzed_conv_transpose(&g, y.data(), w.data(), biased ? back.data() : nullptr, found.data());
     if (biased)
-        for (index_t i = 0; i < x_count; i++) expected[i] = back[i / g.x_stride[1] % (g.groups * g.inputs)];
+        for (index_t i = 0; i < x_count; i++) {
+            const bool last = g.x_stride[4] > 1;
+            expected[i] = back[(last ? i : i / g.x_stride[1]) % (g.groups * g.inputs)];
+        }
     outputs(g, [&](index_t n, index_t k, const index_t(&o)[3], index_t at) {
         products(g, n, k, o, [&](index_t p, index_t q) { expected[p] += y[at] * w[q]; });
     });
@@ -171,7 +185,8 @@ void check_block(Bytes& from, Numbers& numbers) {
         }
         expected[at] = best > 0 ? best : 0;
         if (best <= 0) return;
-        require(places[at] == number, "the winner of a block");
+        // winners lie in rows
+        require(places[((n * channels + k) * g.out[1] + o[1]) * g.out[2] + o[2]] == number, "the winner of a block");
         b_grad[k] += grad[at];
         products(g, n, k, winner, [&](index_t p, index_t q) {
             x_grad[p] += grad[at] * w[q];
