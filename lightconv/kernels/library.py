@@ -39,6 +39,7 @@ _ARGUMENTS = {
     "plane_mean": 3,
     "plane_spread": 3,
     "max_bins": 4,
+    "max_bins_last": 4,
     "resample": 3,
     "resample_bytes": 3,
     "unpool": 8,

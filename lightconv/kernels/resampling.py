@@ -95,9 +95,15 @@ def max_bins(x: Tensor, bins: Matrices) -> tuple[Tensor, Tensor] | None:
     kernels = functions()
     if not kernels or not usable(x) or x.numel() == 0 or 0 in bins.out or math.prod(x.shape[2:]) >= 2**31:
         return None
-    order = layout(x)
+    order, shape = layout(x), (*x.shape[:2], *bins.out)
+    if order is torch.channels_last:
+        y = new_empty(x, shape, order)
+        indices = torch.empty_like(y, dtype=torch.int64)
+        integers = bins.integers(x.shape[0], torch.get_num_threads(), channels=x.shape[1])
+        kernels["max_bins_last"](integers.address, x.data_ptr(), y.data_ptr(), indices.data_ptr())
+        return y, indices
     x = x.contiguous()
-    y = x.new_empty((*x.shape[:2], *bins.out))
+    y = x.new_empty(shape)
     indices = torch.empty_like(y, dtype=torch.int64)
     integers = bins.integers(x.shape[0] * x.shape[1], torch.get_num_threads())
     kernels["max_bins"](integers.address, x.data_ptr(), y.data_ptr(), indices.data_ptr())

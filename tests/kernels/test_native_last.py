@@ -89,6 +89,20 @@ def test_means_and_resampling_stay_where_they_are(variant, ran, channels):
     assert set(ran) == {"resample"}
 
 
+@pytest.mark.parametrize("channels", [3, 16, 20, 33])
+@pytest.mark.parametrize(("size", "out"), [((14, 17), (5, 6)), ((28, 28), (7, 5)), ((3, 9), (7, 4))])
+def test_bins_of_any_sizes(variant, ran, channels, size, out):
+    x = last(integers(2, channels, *size))
+    for value, seed in ((INF, 1), (-INF, 2), (NAN, 3)):
+        x[torch.rand(x.shape, generator=torch.Generator().manual_seed(seed)) < 0.1] = value
+    x[:, 0, : size[0] // 2] = -INF
+    compare(with_rest(F.adaptive_max_pool2d, [out]), with_rest(T.adaptive_max_pool2d, [out]), x, True, out)
+    _, indices = F.adaptive_max_pool2d(x, out, return_indices=True)
+    assert torch.equal(indices, T.adaptive_max_pool2d(x, out, return_indices=True)[1])
+    assert indices.is_contiguous(memory_format=torch.channels_last)
+    assert "max_bins_last" in ran
+
+
 def test_bytes_number_the_taps_and_so_do_integers(variant, ran):
     # 132 elements are too many for a byte each
     x = last(integers(2, 18, 30, 31))

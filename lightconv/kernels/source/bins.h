@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bands.h"
+#include "convolve.h"
 
 namespace {
 
@@ -85,6 +86,46 @@ void max_bins(const BandGeometry& g, const float* x, float* y, int64_t* index) {
                     for (index_t i = 0; i < least(LANES, g.x.out - first); i++)
                         y[to + i] = values[i], index[to + i] = numbers[i];
                 }
+            }
+        }
+    });
+}
+
+// The same with the channels last, which are the last axis: lanes are channels. Elements of a bin are compared in row
+// order.
+void max_bins_last(const BandGeometry& g, const float* x, float* y, int64_t* index) {
+    const index_t rows = g.z.out, columns = g.y.out, width = g.y.size, channels = g.x.size;
+    share(g.planes * rows, g.threads, [&](index_t item) {
+        const index_t n = item / rows, row = item % rows;
+        const float* sample = x + n * g.z.size * width * channels;
+        for (index_t column = 0; column < columns; column++) {
+            const index_t to = (item * columns + column) * channels;
+            for (index_t c = 0; c < channels; c += LANES) {
+                if (channels >= LANES) c = least(c, channels - LANES);
+                const index_t lanes = least(LANES, channels);
+                floats best{};
+                ints winner{};
+                for (index_t ty = 0; ty < length(g.z, row); ty++)
+                    for (index_t tx = 0; tx < length(g.y, column); tx++) {
+                        const index_t at = place(g.z, row, ty) * width + place(g.y, column, tx);
+                        const float* from = sample + at * channels + c;
+                        floats v;
+                        if (lanes == LANES) {
+                            v = load(from);
+                        } else {
+                            float part[LANES] = {};
+                            copy_run(part, from, lanes);
+                            v = load(part);
+                        }
+                        const ints better = ty || tx ? replaces(v, best) : ints{} - 1;
+                        best = choose(better, v, best);
+                        winner = choose(better, ints{} + (int32_t)at, winner);
+                    }
+                float values[LANES];
+                int32_t numbers[LANES];
+                store(values, best);
+                store(numbers, winner);
+                for (index_t i = 0; i < lanes; i++) y[to + c + i] = values[i], index[to + c + i] = numbers[i];
             }
         }
     });

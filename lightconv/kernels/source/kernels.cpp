@@ -121,6 +121,10 @@ EXPORT(plane_spread)(const PlaneGeometry* g, const float* grad, float* x) {
 
 EXPORT(max_bins)(const BandGeometry* g, const float* x, float* y, int64_t* index) { max_bins(*g, x, y, index); }
 
+EXPORT(max_bins_last)(const BandGeometry* g, const float* x, float* y, int64_t* index) {
+    max_bins_last(*g, x, y, index);
+}
+
 EXPORT(resample)(const BandGeometry* g, const float* x, float* y) {
     will_write(y, g->planes * g->z.out * g->y.out * g->x.out);
     resample(*g, x, y);
