@@ -21,6 +21,7 @@ LIBRARY = FOLDER / "native.so"
 
 _FLAGS = [
     *("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wno-psabi", "-Wno-unknown-pragmas"),
+    "-Wno-unused-function",  # no source calls all that its headers have
     *("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"),
 ]
 _AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]

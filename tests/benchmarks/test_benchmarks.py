@@ -69,6 +69,17 @@ def test_a_benchmark_measures_every_candidate(tmp_path):
     assert "1 thread(s); backend auto; medians of 1" in result.stdout
 
 
+@pytest.mark.long
+def test_bfloat16_is_measured_beside_float32_and_torchs():
+    script = [sys.executable, str(FOLDER / "bfloat16.py"), "--only", "mnist_book", "--repeats", "1"]
+    result = subprocess.run(script, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    row = result.stdout.splitlines()[-1].strip("| ").split(" | ")
+    assert row[:3] == ["mnist_book", "training step", "1"]
+    assert all(float(cell) > 0 for cell in row[3:])
+    assert len(row) == 7
+
+
 def test_new_rows_take_the_places_of_old_ones(results):
     import run
 
