@@ -945,9 +945,14 @@ class Wrapped(torch.nn.Module):
         return self.function(*(fill(a) for a in self.case.args), **{k: fill(v) for k, v in self.case.kwargs.items()})
 
 
+def input_of(case: Call) -> Any:
+    """The call's input, by its place or by its keyword."""
+    return case.args[0] if case.args else case.kwargs["input"]
+
+
 def grown(operation: Operation, case: Call, batch: int) -> tuple[Call, list[bool]]:
     """Return the call with another batch size, and which of its tensors have a batch axis."""
-    original = case.args[0]
+    original = input_of(case)
     batched = isinstance(original, Drawn) and len(original.shape) == operation.n + 2
     rank_of_columns = isinstance(original, Drawn) and operation.name == "fold" and len(original.shape) == 3
     carries: list[bool] = []
@@ -994,16 +999,16 @@ def check_export(subject: Subject, operation: Operation, case: Call) -> None:
     """`torch.export` gives a program with the same values, for other batch sizes too."""
     function = subject.function(operation)
     module = Wrapped(function, case)
-    first, carries = grown(operation, case, 2)
-    if any(carries) and not case.args[0].shape[0]:
+    two, carries = grown(operation, case, 2)
+    if any(carries) and not input_of(case).shape[0]:
         pytest.skip("an empty batch cannot be a dynamic one")
     batch = torch.export.Dim("batch")
     shapes = (tuple({0: batch} if mine else None for mine in carries),)
     with quiet():
         program = torch.export.export(
-            module, tuple(tensors(first.make(torch.float32))), dynamic_shapes=shapes if any(carries) else None
+            module, tuple(tensors(two.make(torch.float32))), dynamic_shapes=shapes if any(carries) else None
         )
-    for each in [case] if not any(carries) else [first, *(grown(operation, case, size)[0] for size in (1, 5))]:
+    for each in [case] if not any(carries) else [two, *(grown(operation, case, size)[0] for size in (1, 5))]:
         made = each.make(torch.float32)
         same(program.module()(*tensors(made)), operation.truth(*made[0], **made[1]), tolerance=4e-5, what="exported")
 
