@@ -110,6 +110,7 @@ OPERATIONS = [
             normal(8, 8, *{1: (25,), 2: (5, 5), 3: (3, 3, 3)}[n]),
             normal(8),
         ),
+        order_varies=n == 3,
     )
     for n in (1, 2, 3)
 ]
