@@ -1,5 +1,6 @@
 """Shared by all tests: the option that says who is tested, how hypothesis draws, the process as it was, signals."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="lightconv",
         help="whose functions and Modules the contract tests run: lightconv, or torch to test the tests",
     )
+
+
+def pytest_collection_finish() -> None:
+    """The tests themselves stay to the end: a search for garbage, for which a fit asks often, need not visit them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", name="subject")
