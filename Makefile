@@ -32,7 +32,7 @@ test: $(STAMP)  ## Run all tests in their short form (and every example in the d
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m 'not long'
 
 test-long: $(STAMP)  ## Run the same properties with many cases
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 SECONDS := 600
 fuzz: $(STAMP)  ## Fuzz readers, kernels and operators for SECONDS=600; failures are kept in .fuzz

@@ -162,7 +162,8 @@ def _adaptive_max_pool_nd(
     # graphs show one operation for any size
     window = None if torch.compiler.is_compiling() else even_windows(tuple(x.shape[2:]), sizes)
     if window:
-        y, indices = maxima_of(x.contiguous(memory_format=plane_format(x)), _windows(window), with_indices)
+        x = x.contiguous() if axes == 3 else x  # torch's result lies in row order in 3-D
+        y, indices = maxima_of(x, _windows(window), with_indices)
     else:
         y, indices = adaptive_max_pool(x, sizes)
     if not is_batched:

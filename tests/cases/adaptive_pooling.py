@@ -15,9 +15,9 @@ def shared(n: int) -> dict[str, Call]:
     x = normal(2, 3, *size)
     cases = {
         "does not divide": call(x, 4),
+        "halves": call(normal(2, 3, *(6,) * n), 3),
         "an axis each": call(x, each(n, 2, 5, 4)),
         "global": call(x, 1),
-        "halves": call(normal(2, 3, *(6,) * n), 3),
         "same size": call(x, size),
         "larger than the input": call(x, 11),
         "list": call(x, [3] * n),
