@@ -77,13 +77,13 @@ def to_onnx(
         output_names: a name for each output; by default "output", or "output_0", "output_1", ...
         dynamic_batch: leave the size of axis 0 of every tensor open; named "batch" in the graph.
         dynamic_axes: further open axes: input name to {axis: name}, or to a list of axes.
-        opset: version of the ONNX operator set, at least 19.
+        opset: version of the ONNX operator set, at least 19, and no newer than PyTorch can write.
         verify: compare in onnxruntime before the file appears.
 
     Raises:
         ExportError: (a ValueError) if the module cannot be expressed: scripted, float64 or complex, with
-            uninitialised parameters, with an operation that ONNX does not have; or if the file cannot be
-            written.
+            uninitialised parameters, with an operation that ONNX does not have, with other outputs than tensors;
+            for names that do not fit; or if the file cannot be written.
         VerificationError: (a RuntimeError) if onnxruntime does not compute the same.
 
     >>> import tempfile, torch, lightconv.nn as nn
@@ -137,7 +137,7 @@ def write_onnx(
     if isinstance(args, Tensor):
         args = (args,)
     _check_module(module, args, opset)
-    names = list(input_names) if input_names is not None else _default_names(module, args)
+    names = input_names if input_names is not None else _default_names(module, args)
     axes = _open_axes(args, names, dynamic_batch, dynamic_axes)
     with _evaluating(module):
         proto = _export(module, args, names, output_names, axes, opset)
@@ -172,6 +172,9 @@ def _check_module(module: nn.Module, args: tuple[Any, ...], opset: int) -> None:
         raise ExportError(f"Expected an nn.Module, but got {type(module).__name__}.")
     if not isinstance(args, tuple):
         raise ExportError(f"Expected `args` to be a tensor or a tuple, but got {type(args).__name__}.")
+    if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(args)):
+        kinds = ", ".join(type(leaf).__name__ for leaf in pytree.tree_leaves(args)) or "nothing"
+        raise ExportError(f"Expected `args` to hold a tensor, but got {kinds}.")
     if isinstance(opset, bool) or not isinstance(opset, int) or opset < 19:
         raise ExportError(f"Expected `opset` to be a whole number from 19, but got {opset!r}.")
     named = [*module.named_parameters(), *module.named_buffers()]
@@ -205,9 +208,9 @@ def _open_axes(
 ) -> dict[int, dict[int, str]]:
     """For the n-th tensor among the arguments, the names of its open axes."""
     tensors = [leaf for leaf in pytree.tree_leaves(args) if isinstance(leaf, Tensor)]
-    if len(names) != len(tensors) or len(set(names)) != len(names):
+    if not _are_names(names, len(tensors)):
         raise ExportError(
-            f"Expected `input_names` to be {len(tensors)} different names, one a tensor, but got {list(names)}."
+            f"Expected `input_names` to be {len(tensors)} different names, one a tensor, but got {names!r}."
         )
     axes: dict[int, dict[int, str]] = {i: {} for i in range(len(tensors))}
     if dynamic_batch:
@@ -218,16 +221,44 @@ def _open_axes(
                 f"{', '.join(str(tuple(tensor.shape)) for tensor in tensors)}; pass dynamic_batch=False."
             )
         axes = {i: {0: "batch"} if tensor.dim() else {} for i, tensor in enumerate(tensors)}
+    if dynamic_axes is not None and not isinstance(dynamic_axes, Mapping):
+        raise ExportError(f"Expected `dynamic_axes` to be a dictionary of inputs' names, but got {dynamic_axes!r}.")
     for name, given in (dynamic_axes or {}).items():
         if name not in names:
             raise ExportError(f"Expected `dynamic_axes` to name inputs ({', '.join(names)}), but got {name!r}.")
         i = list(names).index(name)
-        entries = given if isinstance(given, Mapping) else {axis: f"{name}_axis_{axis}" for axis in given}
-        for axis, title in entries.items():
+        for axis, title in _titles(name, given).items():
             if not -tensors[i].dim() <= axis < tensors[i].dim():
                 raise ExportError(f"Expected an axis of `{name}`, which has {tensors[i].dim()}, but got {axis}.")
             axes[i][axis % tensors[i].dim()] = title
     return axes
+
+
+def _are_names(names: Any, count: int) -> bool:
+    """Whether these are so many names that differ; one text is none, for its letters would be names."""
+    return (
+        isinstance(names, Sequence)
+        and not isinstance(names, str)
+        and len(names) == count
+        and all(isinstance(name, str) and name for name in names)
+        and len(set(names)) == count
+    )
+
+
+def _titles(name: str, given: Any) -> dict[int, str]:
+    """Open axes of an input, and their names."""
+    if isinstance(given, Mapping):
+        titles = dict(given)
+    elif isinstance(given, Sequence):
+        titles = {axis: f"{name}_axis_{axis}" for axis in given}
+    else:
+        titles = {given: ""}
+    for axis, title in titles.items():
+        if isinstance(axis, bool) or not isinstance(axis, int) or not isinstance(title, str) or not title:
+            raise ExportError(
+                f"Expected `dynamic_axes` of `{name}` to be {{axis: name}} or a list of axes, but got {given!r}."
+            )
+    return titles
 
 
 @contextlib.contextmanager
@@ -259,7 +290,7 @@ def _export(
             exported, example = _trace(module, args, axes)
             try:
                 pair_unpooling(exported.graph)
-                titles = _output_titles(output_names, len(exported.graph_signature.user_outputs))
+                titles = _output_titles(output_names, exported.graph_signature.user_outputs, names)
                 program = torch.onnx.export(
                     exported,
                     example,
@@ -278,6 +309,12 @@ def _export(
         raise ExportError(_explain(error)) from error
     assert program is not None
     proto = program.model_proto
+    made = next(entry.version for entry in proto.opset_import if not entry.domain)
+    if made != opset:
+        raise ExportError(f"Expected an `opset` that this PyTorch can write, but of {opset} it made {made}.")
+    taken = {tensor.name for tensor in proto.graph.initializer}
+    if both := taken & {value.name for value in (*proto.graph.input, *proto.graph.output)}:
+        raise ExportError(f"Expected names that no parameter has, but one has `{min(both)}`; choose another.")
     symbols = {
         dim.dim_param: axes[i][axis]
         for i, value in enumerate(proto.graph.input)
@@ -294,9 +331,13 @@ def _trace(
     """The module's graph, and the arguments that it was traced with.
 
     Sizes of 1 are taken for constants, of the arguments as of all that is computed from them: open axes are
-    therefore larger, and if that is not enough, they are doubled.
+    therefore larger, and if that is not enough, they are doubled. One tensor in two places would become one input.
     """
     leaves, structure = pytree.tree_flatten(args)
+    leaves = [
+        leaf.clone() if isinstance(leaf, Tensor) and any(leaf is other for other in leaves[:i]) else leaf
+        for i, leaf in enumerate(leaves)
+    ]
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
     batch = torch.export.Dim("batch")
     dims: list[Any] = [None] * len(leaves)
@@ -305,7 +346,7 @@ def _trace(
         for axis in axes[tensor]:
             if leaves[i].shape[axis] == 1:
                 leaves[i] = leaves[i].repeat_interleave(2, axis)
-    shapes = pytree.tree_unflatten(dims, structure)
+    shapes = _of_arguments(module, pytree.tree_unflatten(dims, structure))
     example = pytree.tree_unflatten(leaves, structure)
     try:
         return torch.export.export(module, example, dynamic_shapes=shapes, strict=False), example
@@ -320,11 +361,29 @@ def _trace(
         return torch.export.export(module, example, dynamic_shapes=shapes, strict=False), example
 
 
-def _output_titles(names: Sequence[str] | None, count: int) -> list[str]:
+def _of_arguments(module: nn.Module, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments' open axes as torch.export wants them: those of `*args` together."""
+    kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return shapes
+    own = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+    return (*shapes[:own], shapes[own:]) if len(shapes) > own else shapes
+
+
+def _output_titles(names: Sequence[str] | None, outputs: Sequence[Any], inputs: Sequence[str]) -> list[str]:
+    """A name for each output; in the graph a tensor is a string, and anything else itself."""
+    count = len(outputs)
+    other = next((output for output in outputs if not isinstance(output, str) and output is not None), None)
+    if other is not None or not any(isinstance(output, str) for output in outputs):
+        raise ExportError(f"Expected the module to return tensors, but got {other!r}.")
     if names is None:
-        return ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
-    if len(names) != count or len(set(names)) != count:
-        raise ExportError(f"Expected `output_names` to be {count} different names, but got {list(names)}.")
+        names = ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
+    elif not _are_names(names, count):
+        raise ExportError(f"Expected `output_names` to be {count} different names, but got {names!r}.")
+    if both := set(names) & set(inputs):
+        raise ExportError(
+            f"Expected outputs to have other names than inputs, but both have `{min(both)}`; pass `output_names`."
+        )
     return list(names)
 
 
@@ -363,6 +422,11 @@ def _explain(error: BaseException) -> str:
     missing = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text)
     if missing:
         return f"Expected operations that ONNX can express, but the module uses {missing[1]}, which has no translation."
+    if "data-dependent" in text:
+        return (
+            "Expected the path through the module not to depend on values of its input, as a branch or a size does "
+            f"here ({_first_line(chain[-1], error)}); choose with torch.where instead."
+        )
     violated = re.search(r"Constraints violated \((.+?)\)!", text)
     if violated:
         name = re.sub(r"L\['(.+)'\]\.size\(\)\[(\d+)\]", r"\2 of \1", violated[1])
@@ -370,8 +434,11 @@ def _explain(error: BaseException) -> str:
             f"Expected the module to take any size of axis `{name}`, but it was traced for one size only; "
             "pass dynamic_batch=False or leave that axis out of `dynamic_axes`."
         )
-    first = next((line.strip() for line in chain[-1].splitlines() if line.strip()), type(error).__name__)
-    return f"Expected a module that torch.export can trace, but: {first[:300]}"
+    return f"Expected a module that torch.export can trace, but: {_first_line(chain[-1], error)}"
+
+
+def _first_line(text: str, error: BaseException) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
 
 
 def _clean(proto: Any, symbols: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 Sizes = tuple[int, ...]
 FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+_TOO_LARGE = 2**31  # no tensor is as wide, and kernels number the elements of a plane by 32-bit integers
 
 
 def show(value: object) -> str:
@@ -34,14 +35,17 @@ def show(value: object) -> str:
 
 def to_integer(value: Any, name: str) -> int:
     """`value` if it is an integer, no bool among them."""
-    if type(value) is int or isinstance(value, torch.SymInt):
+    if (type(value) is int and value < _TOO_LARGE) or isinstance(value, torch.SymInt):
         return value  # type: ignore[return-value]
     if isinstance(value, (bool, float, str)) or value is None:
         raise TypeError(f"Expected `{name}` to be made of integers, but got {show(value)}.")
     try:
-        return operator.index(value)
+        number = operator.index(value)
     except TypeError:
         raise TypeError(f"Expected `{name}` to be made of integers, but got {show(value)}.") from None
+    if number >= _TOO_LARGE:
+        raise RuntimeError(f"Expected `{name}` to be below 2^31, but got {show(value)}.")
+    return number
 
 
 def to_sizes(value: Any, spatial: int, name: str, least: int = 0) -> Sizes:
@@ -50,7 +54,7 @@ def to_sizes(value: Any, spatial: int, name: str, least: int = 0) -> Sizes:
     >>> to_sizes(3, 2, "stride"), to_sizes([1, 2], 2, "stride")
     ((3, 3), (1, 2))
     """
-    if type(value) is int and value >= least:
+    if type(value) is int and least <= value < _TOO_LARGE:
         return (value,) * spatial
     if isinstance(value, Sequence) and not isinstance(value, str):
         sizes = tuple(to_integer(v, name) for v in value)
@@ -139,6 +143,15 @@ def conv_transpose_output_size(
         (size[i] - 1) * stride[i] - pads[i] - pads[axes + i] + dilation[i] * (kernel[i] - 1) + output_padding[i] + 1
         for i in range(axes)
     )
+
+
+def needed_strides(size: Sizes, out: Sizes, stride: Sizes) -> Sizes:
+    """`stride`, but where there is one window only no more than `size`: no second one starts there.
+
+    >>> needed_strides((8, 8), (1, 4), (1000, 2))
+    (8, 2)
+    """
+    return tuple(min(s, n) if m == 1 else s for n, m, s in zip(size, out, stride, strict=True))
 
 
 def pool_output_size(size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool) -> Sizes:

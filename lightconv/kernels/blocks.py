@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightconv.functional.geometry import Sizes, conv_output_size, new_empty
 from lightconv.kernels.conv import as_it_lies, geometry, kernel_order, strides_of
-from lightconv.kernels.library import Integers, function_for, layout
+from lightconv.kernels.library import Integers, function_for, layout, numerable
 
 _WINDOWS = (4, 9)
 
@@ -30,7 +30,7 @@ def _case(
 ) -> tuple[Integers, Sizes] | None:
     size = conv_output_size(shape[2:], weight[2:], stride, pads, dilation)
     out = (shape[0], weight[0], *(n // p for n, p in zip(size, pool, strict=True)))
-    if pool[0] * pool[1] not in _WINDOWS or 0 in shape or 0 in out:
+    if pool[0] * pool[1] not in _WINDOWS or 0 in shape or 0 in out or not numerable(shape[2:], weight[2:], pads):
         return None
     return (
         geometry(

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightconv.functional.geometry import Sizes, conv_output_size, conv_transpose_output_size, new_empty
-from lightconv.kernels.library import Integers, function_for, layout
+from lightconv.functional.geometry import Sizes, conv_output_size, conv_transpose_output_size, needed_strides, new_empty
+from lightconv.kernels.library import Integers, function_for, layout, numerable
 
 Case = tuple[Integers, Sizes]
 
@@ -63,6 +63,8 @@ def geometry(
     """A convolution of (N, C, *size) to (N, K, *out) as the kernels' `ConvGeometry`."""
     axes = len(stride)
     fill = 3 - axes
+    convolved = tuple(n * p for n, p in zip(out_shape[2:], pool, strict=True)) if axes == 2 else out_shape[2:]
+    stride = needed_strides(shape[2:], convolved, stride)
 
     def three(values: Sizes, missing: int) -> Sizes:
         return (missing,) * fill + values[:axes]
@@ -104,7 +106,7 @@ def _conv_case(
     last: bool,
 ) -> Case | None:
     out = (shape[0], weight[0], *conv_output_size(shape[2:], weight[2:], stride, pads, dilation))
-    if 0 in shape or 0 in out:
+    if 0 in shape or 0 in out or not numerable(shape[2:], weight[2:], pads):
         return None
     return (
         geometry(
@@ -138,7 +140,7 @@ def _transpose_case(
 ) -> Case | None:
     size = conv_transpose_output_size(shape[2:], weight[2:], stride, pads, dilation, output_padding)
     out = (shape[0], weight[1] * groups, *size)
-    if 0 in shape or 0 in out:
+    if 0 in shape or 0 in out or not numerable(size, weight[2:], pads):
         return None
     return (
         geometry(
@@ -171,7 +173,7 @@ def _weight_case(
     threads: int,
 ) -> Case | None:
     weight = (out_shape[1], shape[1] // groups, *kernel)
-    if 0 in shape or 0 in out_shape:
+    if 0 in shape or 0 in out_shape or not numerable(shape[2:], kernel, pads):
         return None
     return (
         geometry(

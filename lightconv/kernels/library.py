@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from lightconv.functional.geometry import memory_format
+from lightconv.functional.geometry import Sizes, memory_format
 from lightconv.kernels import build
 
 # in the order in which they are preferred
@@ -162,6 +163,13 @@ def layout(*tensors: Tensor) -> torch.memory_format:
         if not tensor.is_contiguous():
             return memory_format(*tensors)
     return torch.contiguous_format
+
+
+def numerable(size: Sizes, kernel: Sizes, pads: Sizes) -> bool:
+    """Whether 32-bit integers, which kernels use, number the elements of a padded sample and the taps of a window."""
+    axes = len(size)
+    padded = (n + low + high for n, low, high in zip(size, pads[:axes], pads[axes:], strict=True))
+    return max(math.prod(padded), math.prod(kernel)) < 2**31
 
 
 class Integers:

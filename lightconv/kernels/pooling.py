@@ -9,8 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lightconv.functional.geometry import Sizes, new_empty, pool_output_size
-from lightconv.kernels.library import Function, Integers, function, functions, layout, usable
+from lightconv.functional.geometry import Sizes, needed_strides, new_empty, pool_output_size
+from lightconv.kernels.library import Function, Integers, function, functions, layout, numerable, usable
 
 # tensors of more taps number them by 32-bit integers
 _BYTE_TAPS = 128
@@ -30,6 +30,7 @@ def geometry(
     """As the kernels' `PoolGeometry`; 1-D planes `together` are the rows of one, which a vector may span."""
     axes = len(kernel)
     planes, size = shape[0] * shape[1], shape[2:]
+    stride = needed_strides(size, out, stride)
     if axes == 1 and together:
         size, out = (planes, *size), (planes, *out)
         kernel, stride, pads, dilation = (1, *kernel), (1, *stride), (0, pads[0], 0, pads[1]), (1, *dilation)
@@ -55,7 +56,7 @@ def _max_case(
     shape: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, ceil_mode: bool, threads: int, last: bool
 ) -> tuple[Integers, Sizes] | None:
     out = pool_output_size(shape[2:], kernel, stride, pads, dilation, ceil_mode)
-    if 0 in shape or 0 in out:
+    if 0 in shape or 0 in out or not numerable(shape[2:], kernel, pads):
         return None
     whole = (*shape[:2], *out)
     if last:
@@ -106,7 +107,7 @@ def max_pool_winners(
 def _spread_case(
     shape: Sizes, size: Sizes, kernel: Sizes, stride: Sizes, pads: Sizes, dilation: Sizes, threads: int, last: bool
 ) -> tuple[Integers, Sizes] | None:
-    if 0 in shape or 0 in size:
+    if 0 in shape or 0 in size or not numerable(size, kernel, pads):
         return None
     planes = (shape[0], 1, *size) if last else (*shape[:2], *size)
     return geometry(planes, shape[2:], kernel, stride, pads, dilation, threads), (*shape[:2], *size)

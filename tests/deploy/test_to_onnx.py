@@ -68,6 +68,24 @@ def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
         torch.testing.assert_close(torch.from_numpy(result), expected[name].detach(), rtol=1e-5, atol=1e-5)
 
 
+class Siamese(nn.Module):
+    """Any number of pictures, and one layer for all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 2, 3)
+
+    def forward(self, *pictures: torch.Tensor) -> torch.Tensor:
+        return self.conv(pictures[0]) - self.conv(pictures[1])
+
+
+def test_one_tensor_as_two_arguments_is_two_inputs(tmp_path: Path) -> None:
+    module, path = torch.compile(Siamese()), tmp_path / "net.onnx"  # compiled, it has no names for its arguments
+    x, y = torch.randn(2, 2, 1, 9)
+    to_onnx(module, (x, x), path)
+    torch.testing.assert_close(torch.from_numpy(run(path, x, y)[0]), module._orig_mod(x, y).detach())
+
+
 def test_a_fixed_batch(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     to_onnx(nn.Conv1d(1, 2, 3), torch.randn(3, 1, 9), path, dynamic_batch=False, input_names=["x"], output_names=["y"])
@@ -141,11 +159,20 @@ class Branching(nn.Module):
         return x if x.sum() > 0 else -x
 
 
+class Returning(nn.Module):
+    def __init__(self, value: object) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.value
+
+
 FAILURES = [
     ("differs", Unstable(), {}, VerificationError, "Expected onnxruntime to agree"),
     ("no translation", Unknown(), {}, ExportError, "bessel_j0"),
     ("one batch", nn.Unflatten(0, (2, 1)), {}, ExportError, "any size of axis `batch`"),
-    ("data dependent", Branching(), {}, ExportError, "torch.export can trace"),
+    ("data dependent", Branching(), {}, ExportError, "not to depend on values of its input"),
     ("float64", nn.Conv1d(1, 1, 3).double(), {}, ExportError, "weight is float64"),
     ("bfloat16", nn.Conv1d(1, 1, 3).bfloat16(), {}, ExportError, "weight is bfloat16"),
     ("complex", nn.Conv1d(1, 1, 3, dtype=torch.complex64), {}, ExportError, "complex64"),
@@ -153,6 +180,16 @@ FAILURES = [
     ("opset", nn.ReLU(), {"opset": 11}, ExportError, "from 19"),
     ("input names", nn.ReLU(), {"input_names": ["a", "b"]}, ExportError, "1 different names"),
     ("output names", nn.ReLU(), {"output_names": []}, ExportError, "1 different names"),
+    ("name of letters", nn.ReLU(), {"input_names": "x"}, ExportError, "1 different names, one a tensor, but got 'x'"),
+    ("no name", nn.ReLU(), {"output_names": [None]}, ExportError, "1 different names"),
+    ("one name for both", nn.ReLU(), {"output_names": ["input"]}, ExportError, "both have `input`"),
+    ("a parameter's name", nn.Conv1d(1, 1, 3), {"input_names": ["weight"]}, ExportError, "one has `weight`"),
+    ("future opset", nn.ReLU(), {"opset": 99}, ExportError, "of 99 it made"),
+    ("no tensor", Returning(3), {}, ExportError, "return tensors, but got 3"),
+    ("nothing", Returning(None), {}, ExportError, "return tensors, but got None"),
+    ("axes as a list", nn.ReLU(), {"dynamic_axes": [2]}, ExportError, r"a dictionary of inputs' names, but got \[2\]"),
+    ("axes of text", nn.ReLU(), {"dynamic_axes": {"input": "hw"}}, ExportError, "a list of axes, but got 'hw'"),
+    ("an axis alone", nn.ReLU(), {"dynamic_axes": {"input": 2}}, ExportError, "a list of axes, but got 2"),
     ("axes", nn.ReLU(), {"dynamic_axes": {"input": {5: "x"}}}, ExportError, "has 3"),
     ("axis name", nn.ReLU(), {"dynamic_axes": {"x": [0]}}, ExportError, "name inputs"),
 ]
@@ -195,6 +232,8 @@ def test_float64_arguments_and_scripted_modules_are_refused(tmp_path: Path) -> N
         scripted = torch.jit.script(torch.nn.ReLU())
     with pytest.raises(ExportError, match="scripted"):
         to_onnx(scripted, torch.randn(2, 9), tmp_path / "net.onnx")
+    with pytest.raises(ExportError, match="`args` to hold a tensor, but got ndarray"):
+        to_onnx(nn.ReLU(), (torch.ones(2).numpy(),), tmp_path / "net.onnx")
     with pytest.raises(ExportError, match="one batch size"):
         to_onnx(nn.Bilinear(2, 2, 1), (torch.randn(1, 2), torch.randn(3, 2)), tmp_path / "net.onnx")
 
