@@ -13,6 +13,7 @@ What the machine lacks is left out, in a line that says so.
 import argparse
 import importlib.util
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -100,7 +101,11 @@ def kernels_job(compiler: str, name: str, flags: Sequence[str]) -> Job:
         if "clang" in compiler:
             corpus = KEPT / "corpus" / "kernels"
             corpus.mkdir(parents=True, exist_ok=True)
-            options = [f"-max_total_time={seconds}", "-max_len=64", f"-artifact_prefix={KEPT}/kernels-{name}-"]
+            # large cases from the first second on, which guidance by itself is long in finding
+            for seed in range(1000):
+                (corpus / f"drawn-{seed}").write_bytes(random.Random(seed).randbytes(128))
+            options = [f"-max_total_time={seconds}", "-max_len=128", "-len_control=0"]
+            options.append(f"-artifact_prefix={KEPT}/kernels-{name}-")
             command = [str(program), str(corpus), *options, "-print_final_stats=1"]
         else:
             command = [str(program), str(seconds), str(time.time_ns() % 2**31)]

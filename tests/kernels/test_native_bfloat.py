@@ -155,6 +155,13 @@ def test_infinities_stay_in_the_windows_that_see_them(variant):
             lambda *t, stride=stride: T.conv2d(*t, stride=stride),
             *([x, w], stride),
         )
+    # rows of a single channel are multiplied in pairs, the last of three with one behind the window
+    for axes in ((2, 3), (3, 2)):
+        check(
+            lambda x, w, axes=axes: F.conv2d(x[:, 1:2].permute(0, 1, *axes), w),
+            lambda x, w, axes=axes: T.conv2d(x[:, 1:2].permute(0, 1, *axes), w),
+            *([x, integers(3, 1, 3, 3)], axes),
+        )
 
 
 def test_equal_windows_have_equal_results(variant):
@@ -177,3 +184,16 @@ def test_results_do_not_depend_on_threads(variant):
         torch.set_num_threads(before)
     for result in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
+def test_parts_of_tensors_whose_channels_lie_last(variant):
+    """Every other sample lies neither in rows nor, for torch, with its channels last."""
+    x, w = integers(4, 5, 3, 1), integers(5, 15, 4, 5)
+    for part in (slice(0, 3, 2), slice(1, 2)):
+        check(
+            lambda x, w, part=part: F.conv_transpose2d(
+                x.contiguous(memory_format=torch.channels_last)[part], w, stride=4, padding=1
+            ),
+            lambda x, w, part=part: T.conv_transpose2d(x[part], w, stride=4, padding=1),
+            *([x, w], part),
+        )

@@ -88,6 +88,20 @@ def test_the_first_of_equals_wins_and_the_last_nan(variant):
     assert g[0, 0].tolist() == [[0, 0, 0, 2, 0, 0, 0, 0], [0, 0, 0, 0, 3, 0, 0, 0]]
 
 
+def test_winners_in_large_pictures_whose_channels_lie_last():
+    """Those that are too large to be turned at once: winners lie in rows all the same."""
+    x = torch.randint(-3, 4, (1, 2, 1100, 2000)).float().contiguous(memory_format=torch.channels_last)
+    w = integers(3, 2, 2, 2, seed=1)
+    ours, theirs = ([t.detach().clone().requires_grad_() for t in (x, w)] for _ in range(2))
+    y, expected = F.conv_max_pool_relu(*ours), three_calls(*theirs, None, 2)
+    assert torch.equal(y, expected)
+    # few have a gradient, so that sums are exact
+    g = torch.zeros_like(y)
+    g[..., ::50, ::50] = 1
+    for got, want in zip(torch.autograd.grad(y, ours, g), torch.autograd.grad(expected, theirs, g), strict=True):
+        assert torch.equal(got, want)
+
+
 def test_constant_pictures_tie_everywhere(variant):
     x, w = torch.full((2, 3, 30, 37), 3.0, requires_grad=True), integers(7, 3, 5, 5)
     (g,) = torch.autograd.grad(F.conv_max_pool_relu(x, w).sum(), x)

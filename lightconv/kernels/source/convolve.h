@@ -38,7 +38,7 @@ struct ConvolutionOf {
     const T* bias;
     T* y;
     index_t y_stride[5];
-    int8_t* places;  // as y, the number of each pooling window's winner; null if not wanted
+    int8_t* places;  // the number of each pooling window's winner, in rows; null if not wanted
     index_t threads;
 };
 typedef ConvolutionOf<float> Convolution;
@@ -307,9 +307,11 @@ struct Tile {
     float* partial;     // sums so far, where the input does not come all at once
     bool first, last;
     T* y;
-    int8_t* places;
     index_t channel_stride;
     Rows at;
+    int8_t* places;  // which lie in rows, wherever y does
+    index_t place_stride;
+    Rows place_at;
 };
 
 // The sums of a tile; false if there is more input to come.
@@ -350,7 +352,7 @@ void pooled_tile(const Tile<T>& t, index_t q) {
         places[0][c] = place;
     }
     put(t.y, t.channel_stride, t.at, q, winner);
-    if (t.places) put(t.places, t.channel_stride, t.at, q, places);
+    if (t.places) put(t.places, t.place_stride, t.place_at, q, places);
 }
 
 template <class T>
@@ -413,15 +415,32 @@ TileFunction<T> pooled_function(int window, int channels) {
 }
 
 // What one piece of work may hold of packed input, and of sums: some of a second-level cache.
-const index_t PACKED_FLOATS = 96 * 1024, PARTIAL_FLOATS = 64 * 1024;
+LIMIT PACKED_FLOATS = 96 * 1024, PARTIAL_FLOATS = 64 * 1024;
 
 // For gradients of weights: sums over this many vectors, if there are so many, before the lanes are added.
-const index_t LONG_SUM = 96;
+LIMIT LONG_SUM = 96;
 // Pieces of work to cut one into, if it is large enough; and memory for partial results.
-const index_t PIECES = 8, PARTS_FLOATS = 4 << 20;
+LIMIT PIECES = 8, PARTS_FLOATS = 4 << 20;
+
+// Whether there is neither an infinity nor NaN in the input.
+bool all_finite(const ConvolutionOf<bfloat>& job) {
+    const uint16_t exponent = 0x7f80;
+    const index_t rows = job.size[0] * job.size[1], planes = job.groups * job.inputs * rows, step = job.x_stride[4];
+    uint16_t strange = 0;
+    for (index_t i = 0; i < job.batch * planes && !strange; i++) {
+        const bfloat* row = job.x + i / planes * job.x_stride[0] + i % planes / rows * job.x_stride[1] +
+                            i % rows / job.size[1] * job.x_stride[2] + i % job.size[1] * job.x_stride[3];
+        if (step == 1)
+            for (index_t x = 0; x < job.size[2]; x++) strange |= (row[x].bits & exponent) == exponent;
+        else
+            for (index_t x = 0; x < job.size[2]; x++) strange |= (row[x * step].bits & exponent) == exponent;
+    }
+    return !strange;
+}
 
 // The planes that are packed: those of the input, or pairs of them. Where there is but one, pairs are of its rows: each
-// with the row that the next tap reads.
+// with the row that the next tap reads. If the last tap has no next one, the row behind the window is multiplied by
+// zero, and has to be of numbers.
 template <class T>
 struct Planes {
     static const int terms = Products<T>::terms;
@@ -434,6 +453,8 @@ struct Planes {
         : job(job), given(job.inputs * job.axis[0].taps), count(ceil_divide(given, terms)), y(job.axis[1]) {
         if (terms == 1 || given > 1 || y.taps == 1) return;
         const Axis& all = job.axis[1];
+        if constexpr (terms == 2)
+            if (all.taps % 2 && !all_finite(job)) return;
         apart = all.offset[1] - all.offset[0];
         y.taps = ceil_divide(all.taps, 2);
         index_t *offset = scratch<index_t>(JOINED, 2 * y.taps), *weight = offset + y.taps;
@@ -597,8 +618,13 @@ void convolve(const ConvolutionOf<T>& job) {
         tile.offset = offset;
         tile.channel_stride = job.y_stride[1];
         tile.at = Rows{least(rows, job.out[1] - row), job.out[2], pitch, job.y_stride[3], job.y_stride[4]};
+        tile.place_stride = job.out[1] * job.out[2];
+        tile.place_at = Rows{tile.at.rows, job.out[2], pitch, job.out[2], 1};
         const index_t positions = (tile.at.rows - 1) * pitch + tile.at.columns;
-        if (close && contiguous) tile.at.rows = 1, tile.at.columns = tile.at.pitch = positions;
+        if (close && contiguous) {
+            tile.at.rows = 1, tile.at.columns = tile.at.pitch = positions;
+            tile.place_at = tile.at;
+        }
         const index_t vectors = ceil_divide(positions, LANES), tiles = pooled ? vectors : ceil_divide(vectors, 4);
         const index_t y_offset = n * job.y_stride[0] + z * job.y_stride[2] + row * job.y_stride[3];
 
@@ -622,7 +648,8 @@ void convolve(const ConvolutionOf<T>& job) {
                     tile.w = weights + output * taps + begin * taps_of_plane * count;
                     tile.bias = job.bias ? job.bias + output : nullptr;
                     tile.y = job.y + to;
-                    tile.places = job.places ? job.places + to : nullptr;
+                    const index_t place = (n * job.groups * job.outputs + output) * job.out[1] + row;
+                    tile.places = job.places ? job.places + place * job.out[2] : nullptr;
                     if (partial) {
                         const index_t before = first(block) - first(block_begin);
                         tile.partial = partial + (vector * outputs + before * wide) * window * LANES;

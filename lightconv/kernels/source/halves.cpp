@@ -21,7 +21,7 @@ EXPORT(conv_max_pool_relu)(const ConvGeometry* g, const bfloat* x, const bfloat*
 
 EXPORT(conv_transpose)(const ConvGeometry* g, const bfloat* y, const bfloat* w, const bfloat* bias, bfloat* x) {
     will_write(x, g->x_count());
-    if (scatter_pays(*g))
+    if (scatter_pays<bfloat>(*g))
         conv_scatter(*g, y, w, bias, x);
     else
         conv_transposed(*g, y, w, bias, x);

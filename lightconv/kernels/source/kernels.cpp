@@ -44,7 +44,7 @@ EXPORT(conv_transpose)(const ConvGeometry* g, const float* y, const float* w, co
     }
     if (scatters_each(*g))
         scatter_each(*g, y, w, bias, x);
-    else if (scatter_pays(*g))
+    else if (scatter_pays<float>(*g))
         conv_scatter(*g, y, w, bias, x);
     else
         conv_transposed(*g, y, w, bias, x);

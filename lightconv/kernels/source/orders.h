@@ -155,7 +155,7 @@ void turn_back(float* to, const index_t (&stride)[5], const float* from, index_t
 }
 
 // What is turned at once, some of a second-level cache, and a sample that is too large for it.
-const index_t TURNED_FLOATS = 192 * 1024, MOST_TURNED_FLOATS = 4 << 20;
+LIMIT TURNED_FLOATS = 192 * 1024, MOST_TURNED_FLOATS = 4 << 20;
 
 bool can_turn(const Convolution& job) {
     const index_t planes = job.groups * (job.inputs * job.size[1] * job.size[2] + job.outputs * job.out[1] * job.out[2]);

@@ -63,13 +63,15 @@ struct Padded {
 };
 
 // Whether scattering is the faster way, as measured: few lanes are empty beside the windows that lie outside. With a
-// stride, gathering stores one element at a time.
+// stride, gathering stores one element at a time. What is read lies in an order that channel_rows() knows.
+template <class T>
 bool scatter_pays(const ConvGeometry& g) {
     const Padded padded(g);
     const index_t lanes = ceil_divide(g.inputs, LANES) * LANES, outside = g.size[1] * g.size[2];
     const index_t inside = g.out[1] * g.out[2] * g.stride[1] * g.stride[2];
     return g.size[0] == 1 && g.kernel[0] == 1 && g.pad[0] == 0 && follows(g.y_stride, g.out[2]) &&
-           (g.x_stride[4] == 1 || order(g.x_stride).last()) && padded.height * padded.width * lanes <= PACKED_FLOATS &&
+           (READS_LAST<T> || g.y_stride[4] == 1) && (g.x_stride[4] == 1 || order(g.x_stride).last()) &&
+           padded.height * padded.width * lanes <= PACKED_FLOATS &&
            g.inputs * outside * (g.stride[2] > 1 ? 24 : 10) > 11 * lanes * inside;
 }
 

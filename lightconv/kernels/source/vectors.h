@@ -21,6 +21,11 @@
 #define REGISTERS 16
 #endif
 
+// Sizes by which work is cut into pieces. They decide no result, and the fuzzer has variables in their place.
+#if !defined(LIMIT)
+#define LIMIT const index_t
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")

@@ -303,7 +303,7 @@ const index_t MOST_VECTORS = REGISTERS == 32 ? 5 : 3, MOST_TAPS = 16;
 
 // Positions that are summed up before the sums go to memory: few enough for a first-level cache to hold what belongs
 // to them, but more where the sums go far.
-const index_t SHORT_STRIP = 160, LONG_STRIP = 512, NEAR_FLOATS = 256 * 1024;
+LIMIT SHORT_STRIP = 160, LONG_STRIP = 512, NEAR_FLOATS = 256 * 1024;
 
 // `lines` rows of `columns` elements of some channels as vectors of channels.
 INLINE void gradient_lanes(float* to, index_t pitch, const float* from, index_t channels, const Order& of,

@@ -186,7 +186,7 @@ struct Squares {
 };
 
 // What one piece of work may hold of matrices: some of a second-level cache.
-const index_t MATRIX_FLOATS = 128 * 1024;
+LIMIT MATRIX_FLOATS = 128 * 1024;
 
 // Rows of squares that go together, of so many in all.
 index_t rows_together(index_t rows, index_t floats_of_row) {
@@ -286,7 +286,7 @@ void winograd(const Winograd& job, uint8_t* refused) {
 // --- the gradient of the weights -------------------------------------------------------------------------------
 
 // Tiles that are summed up before the sums go to memory, and sums that a second-level cache holds beside them.
-const index_t LONG_MATRIX = 64, SUMS_FLOATS = 64 * 1024;
+LIMIT LONG_MATRIX = 64, SUMS_FLOATS = 64 * 1024;
 
 void winograd_weight(const ConvGeometry& g, const float* x, const float* y, float* w) {
     const index_t tile_rows = ceil_divide(g.out[1], 2), columns = ceil_divide(g.out[2], 2);
