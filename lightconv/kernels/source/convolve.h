@@ -424,18 +424,25 @@ LIMIT PIECES = 8, PARTS_FLOATS = 4 << 20;
 
 // Whether there is neither an infinity nor NaN in the input.
 bool all_finite(const ConvolutionOf<bfloat>& job) {
-    const uint16_t exponent = 0x7f80;
-    const index_t rows = job.size[0] * job.size[1], planes = job.groups * job.inputs * rows, step = job.x_stride[4];
-    uint16_t strange = 0;
-    for (index_t i = 0; i < job.batch * planes && !strange; i++) {
-        const bfloat* row = job.x + i / planes * job.x_stride[0] + i % planes / rows * job.x_stride[1] +
-                            i % rows / job.size[1] * job.x_stride[2] + i % job.size[1] * job.x_stride[3];
+    const index_t step = job.x_stride[4];
+    const bool whole = step == 1 && job.x_stride[3] == job.size[2];
+    const index_t rows = whole ? 1 : job.size[1], columns = whole ? job.size[1] * job.size[2] : job.size[2];
+    const index_t volume = job.size[0] * rows, sample = job.groups * job.inputs * volume;
+    for (index_t i = 0; i < job.batch * sample; i++) {
+        const bfloat* row = job.x + i / sample * job.x_stride[0] + i % sample / volume * job.x_stride[1] +
+                            i % volume / rows * job.x_stride[2] + i % rows * job.x_stride[3];
+        uint16_t largest = 0;
+        const auto see = [&](bfloat v) {
+            const uint16_t size = v.bits & 0x7fff;
+            largest = size > largest ? size : largest;
+        };
         if (step == 1)
-            for (index_t x = 0; x < job.size[2]; x++) strange |= (row[x].bits & exponent) == exponent;
+            for (index_t x = 0; x < columns; x++) see(row[x]);
         else
-            for (index_t x = 0; x < job.size[2]; x++) strange |= (row[x * step].bits & exponent) == exponent;
+            for (index_t x = 0; x < columns; x++) see(row[x * step]);
+        if (largest >= 0x7f80) return false;
     }
-    return !strange;
+    return true;
 }
 
 // The planes that are packed: those of the input, or pairs of them. Where there is but one, pairs are of its rows: each

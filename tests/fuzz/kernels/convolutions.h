@@ -13,7 +13,7 @@ struct DrawnConv : ConvGeometry {
     index_t axes;
 
     DrawnConv(Bytes& from, bool pooled) : ConvGeometry{} {
-        axes = pooled ? 2 : from.draw(1, 3);
+        axes = pooled || from.one_in(2) ? 2 : from.draw(1, 3);
         batch = from.draw(1, 3), groups = from.one_in(4) ? 2 : 1, threads = from.draw(1, 4);
         inputs = from.channels(), outputs = from.channels();
         pool[0] = pool[1] = 1;
@@ -22,13 +22,14 @@ struct DrawnConv : ConvGeometry {
             memcpy(pool, kinds[kind], sizeof pool);
         }
         const index_t most_size = axes == 3 ? 6 : from.one_in(2) ? 40 : 12;
-        // some have kernels of their own: each channel by itself, and 3x3, 5x5 or 1x1 without stride
+        // some have kernels of their own: each channel by itself, and 3x3, 5x5 or 1x1 without stride or side by side
         if (!pooled && from.one_in(4)) groups = from.channels(), inputs = outputs = 1;
         const index_t usual_sizes[] = {3, 3, 5, 1}, usual = from.one_in(3) ? usual_sizes[from.draw(0, 3)] : 0;
+        const index_t usual_stride = usual && from.one_in(4) ? usual : 1;
         for (int i = 0; i < 3; i++) {
             const bool used = i >= 3 - axes;
             kernel[i] = !used ? 1 : usual ? usual : from.draw(1, 6);
-            stride[i] = used && !usual ? from.draw(1, 4) : 1;
+            stride[i] = !used ? 1 : usual ? usual_stride : from.draw(1, 4);
             dilation[i] = used && !usual ? from.draw(1, 3) : 1;
             pad[i] = used ? from.draw(0, usual ? 2 : 5) : 0;
             size[i] = used ? from.draw(1, most_size) : 1;
