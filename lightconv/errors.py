@@ -1,6 +1,8 @@
 """Wrong use: the exception for it, and the parser of a command's arguments that raises it."""
 
 import argparse
+import difflib
+import re
 from typing import NoReturn
 
 
@@ -30,4 +32,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise, in place of printing and leaving."""
-        raise UsageError(f"{self.prog}: {message}; try `{self.prog} --help`.")
+        known = [option for action in self._actions for option in action.option_strings]
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        near = difflib.get_close_matches(unknown[1], known, n=1) if unknown else []
+        meant = f"; did you mean `{near[0]}`?" if near else f"; try `{self.prog} --help`."
+        raise UsageError(f"{message}{meant}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightconv.errors import Parser, UsageError
+from lightconv.files import Unwritable
 
 if TYPE_CHECKING:
     from lightconv.data.module import InMemoryData
@@ -96,14 +97,16 @@ def _show(module: "InMemoryData", part: str, first: int, path: Path) -> None:
 
     if first < 0:
         raise UsageError(f"Expected `--first` to be 0 or more, but got {first}.")
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"Expected `--output` to name a .png file, but got {path}.")
     x, y = module.part(part)
     if first >= int(y.bincount(minlength=len(module.class_names)).min()):
         raise UsageError(f"Expected `--first` to leave samples of each class, but {first} is too many.")
     what = {"train": "training set", "test": "test set"}[part]
     try:
         contact_sheet(x, y, module.class_names, path, f"{module.title}, {what}", first)
-    except OSError as error:
+    except Unwritable as error:
         raise UsageError(
-            f"Expected to write {path}, but could not: {error.strerror or error}; name another file with `--output`."
+            f"Expected to write {path}, but could not: {error.reason}; name another file with `--output`."
         ) from error
     print(path)

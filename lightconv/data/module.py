@@ -71,7 +71,7 @@ class InMemoryData(LightningDataModule):
     def load(self) -> Arrays:
         """The whole data set, generated or read: arrays ``x_train``, ``y_train``, ``x_test``, ``y_test``.
 
-        Images and signals have a channel axis: (N, 1, *size).
+        Pictures (uint8) and signals (float32) have a channel axis, (N, 1, *size); labels (int64) count the class names.
         """
 
     @property
@@ -174,12 +174,22 @@ class InMemoryData(LightningDataModule):
         if self._arrays is not None:
             return self._arrays
         try:
-            return self.load()
+            return self._checked(self.load())
         except Unwritable as error:
             raise UsageError(
                 f"Expected a folder for data that can be written, but got {str(self.root)!r} ({error.reason}); "
                 "name another with `--data.root` or the environment variable LIGHTCONV_DATA."
             ) from error
+
+    def _checked(self, arrays: Arrays) -> Arrays:
+        for part in ("train", "test"):
+            x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+            if len(x) != len(y):
+                raise UsageError(f"Expected a label for each sample of {self.title}, but got {len(y)} for {len(x)}.")
+            last = len(self.class_names) - 1
+            if len(y) and not 0 <= y.min() <= y.max() <= last:
+                raise UsageError(f"Expected labels of {self.title} from 0 to {last}, but got {y.min()} to {y.max()}.")
+        return arrays
 
 
 def _tensors(x: np.ndarray, y: np.ndarray) -> Part:

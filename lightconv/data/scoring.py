@@ -10,6 +10,7 @@ from lightconv.data.mnist import MNISTData
 from lightconv.data.mnist1d import FRESH, FRESH_SEED, MNIST1DData, generate
 from lightconv.data.mnist100 import MNIST100Data
 from lightconv.data.pairs import compose_pairs, split_pairs
+from lightconv.errors import UsageError
 
 FRESH_PAIRS = 20_000
 
@@ -33,7 +34,17 @@ def evaluation_sets(
 
     `trained_on` describes the training data, as a checkpoint's provenance does: the test set is of the same variant,
     so that a classifier of scikit-learn's digits is not taken for one of MNIST.
+
+    Raises:
+        UsageError: if it was trained on data of another class than ours.
     """
+    kinds = (MNIST1DData, MNISTData, MNIST100Data)
+    name = (trained_on or {}).get("name")
+    if name is not None and name not in [kind.__name__ for kind in kinds]:
+        raise UsageError(
+            f"Expected a classifier of data that come with lightconv, whose test sets are known, but this one learned "
+            f"from {name}; `lightconv test` scores it, and `lightconv export --no_scores` exports it."
+        )
     if task == "mnist1d":
         return {
             "test": ({}, *MNIST1DData(root).part("test")),

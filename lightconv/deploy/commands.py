@@ -138,7 +138,7 @@ def quantize(argv: Sequence[str]) -> None:
         metavar="FILE",
         help="samples, half to calibrate, half to measure on (default: what the model was trained and tested on)",
     )
-    parser.add_argument("--labels", metavar="FILE", help="labels of --data: .npy, or .txt with one a line")
+    parser.add_argument("--labels", metavar="FILE", help="labels of --data: .npy, or a text with one a line")
     parser.add_argument("--root", metavar="FOLDER", help="where the model's own data lie")
     parser.add_argument("--precision", default="int8", choices=("int8", "float16"))
     parser.add_argument("--every_layer", action="store_true", help="int8 also for layers that are slower so")
@@ -151,12 +151,13 @@ def quantize(argv: Sequence[str]) -> None:
         raise UsageError("Expected --labels only together with --data; the model's own data have labels.")
 
     from lightconv.deploy.classifier import check_place
+    from lightconv.deploy.labels import read_labels
     from lightconv.deploy.quantize import own_data, quantize
     from lightconv.deploy.runtime import InputError
 
     check_place(arguments.output)
     try:
-        labels = None if arguments.labels is None else _labels(arguments.labels)
+        labels = None if arguments.labels is None else read_labels(arguments.labels)
         calibration, samples = None, arguments.data
         if samples is None:
             calibration, samples, labels = own_data(arguments.model, arguments.root)
@@ -174,22 +175,6 @@ def quantize(argv: Sequence[str]) -> None:
     except InputError as error:
         raise UsageError(str(error)) from error
     print(f"{report}\n{report.path}")
-
-
-def _labels(path: str) -> Any:
-    import numpy as np
-
-    from lightconv.deploy.runtime import UNREADABLE
-
-    try:
-        if path.endswith(".npy"):
-            labels = np.load(path, mmap_mode="r", allow_pickle=False)
-            if not isinstance(labels, np.ndarray):
-                raise ValueError("it holds several arrays")
-            return labels
-        return np.loadtxt(path, dtype=np.int64, ndmin=1)
-    except UNREADABLE as error:
-        raise UsageError(f"Expected a file of whole numbers, but {path} cannot be read as one.") from error
 
 
 def benchmark(argv: Sequence[str]) -> None:

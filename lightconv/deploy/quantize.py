@@ -133,6 +133,9 @@ def quantize(
             f"Expected `labels` to be {len(raw)} whole numbers, one a sample, but got shape {np.shape(labels)} "
             f"of {np.asarray(labels).dtype}."
         )
+    classes = len(before.class_names)
+    if labels is not None and (wrong := [label for label in labels if not 0 <= label < classes]):
+        raise InputError(f"Expected `labels` from 0 to {classes - 1}, the model's classes, but got {wrong[0]}.")
     half = len(raw) // 2 if calibration is None else 0
     seen = raw[:half] if calibration is None else _read(before, calibration)
     if not len(seen):

@@ -273,7 +273,10 @@ class Classifier:
         return np.ascontiguousarray(samples, self.dtype)
 
     def _text(self, path: Path) -> Iterator[tuple[str, int, np.ndarray, str]]:
-        """A signal a line, or one signal with a number a line; `#` starts a comment, one heading is skipped."""
+        """A signal a line, or one signal with a number a line; `#` starts a comment, one heading is skipped.
+
+        Where semicolons part the numbers, commas are decimal ones, as spreadsheets write them in much of Europe.
+        """
         (length,) = self.shape
         rows: list[list[float]] = []
         column: list[float] = []
@@ -283,7 +286,7 @@ class Classifier:
             for number, line in enumerate(iter(lambda: file.readline(LINE + 1), ""), 1):
                 if len(line) > LINE:
                     raise InputError(f"Expected {length} numbers a signal, but line {number} of {path} has no end.")
-                words = line.split("#", 1)[0].replace(",", " ").replace(";", " ").split()
+                words = _words(line.split("#", 1)[0])
                 if not words:
                     continue
                 heading = first and (not any(map(_is_number, words)) or words == [str(i) for i in range(length)])
@@ -358,6 +361,10 @@ def _require_positive(name: str, value: int) -> int:
     return value
 
 
+def _words(line: str) -> list[str]:
+    return line.replace('"', "").replace(",", "." if ";" in line else " ").replace(";", " ").split()
+
+
 def _is_number(word: str) -> bool:
     try:
         float(word)
@@ -370,6 +377,8 @@ def _reason(error: Exception) -> str:
     """The first line of somebody else's message, without the full stop."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
     lines = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip()).splitlines()
     return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]
 
@@ -408,18 +417,18 @@ def prepare_picture(source: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, st
     Raises:
         InputError: if the picture has more than 80 million pixels, or Pillow is not installed.
     """
-    gray, size = _read_gray(source)
+    gray, size, notes = _read_gray(source)
     height, width = shape
     digits = max(1, width // height)
     if gray.shape == shape:
-        for picture, note in ((gray, ""), (255 - gray, DARK)):
-            if all(_is_prepared(part) for part in np.split(picture, digits, axis=1)):
-                return np.rint(picture).astype(np.uint8), note
+        for picture, inverted in ((gray, []), (255 - gray, [DARK])):
+            if picture.any() and all(_is_prepared(part) for part in np.split(picture, digits, axis=1)):
+                return np.rint(picture).astype(np.uint8), "; ".join(notes + inverted)
     ink, dark = _find_ink(gray)
     ink = _without_specks(ink)
     if not ink.any():
-        return np.zeros(shape, np.uint8), "no ink found"
-    notes = [DARK] * dark + [f"{size[0]} x {size[1]} cut out, scaled and centred"]
+        return np.zeros(shape, np.uint8), "; ".join([*notes, "no ink found"])
+    notes += [DARK] * dark + [f"{size[0]} x {size[1]} cut out, scaled and centred"]
     return place_ink(ink, shape), "; ".join(notes)
 
 
@@ -438,15 +447,15 @@ def place_ink(ink: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.concatenate([_centre(part, height, width // digits) for part in _divide(ink, digits)], axis=1)
 
 
-def _read_gray(source: Any) -> tuple[np.ndarray, tuple[int, int]]:
-    """Brightness 0 to 255, float32, the longer side at most SIDE pixels; and the size of the whole picture."""
+def _read_gray(source: Any) -> tuple[np.ndarray, tuple[int, int], list[str]]:
+    """Brightness 0 to 255, float32, the longer side at most SIDE pixels; the size of the whole picture; remarks."""
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
         raise InputError("Expected Pillow for reading pictures; install it: pip install pillow.") from error
     if isinstance(source, np.ndarray):
         picture = Image.fromarray(source.astype(np.float32))
-        return np.asarray(picture.reduce(-(-max(picture.size) // SIDE))), picture.size
+        return np.asarray(picture.reduce(-(-max(picture.size) // SIDE))), picture.size, []
     try:
         with Image.open(source, formats=PICTURE_FORMATS) as file:
             if file.width * file.height > PIXELS:
@@ -464,7 +473,9 @@ def _read_gray(source: Any) -> tuple[np.ndarray, tuple[int, int]]:
             elif picture.mode not in ("L", "RGB") or "transparency" in picture.info:
                 picture = picture.convert("RGBA")
             picture = picture.reduce(-(-max(picture.size) // SIDE))
-            return _brightness(np.asarray(picture, np.float32)), size
+            # cameras put previews into a JPEG file; pages and animations are others' work
+            several = file.format != "MPO" and getattr(file, "is_animated", False)
+            return _brightness(np.asarray(picture, np.float32)), size, ["the first of several pictures"] * several
     except Image.DecompressionBombError as error:
         raise InputError(f"Expected a picture of at most {PIXELS:,} pixels, but {source} has more.") from error
 

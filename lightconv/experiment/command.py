@@ -1,5 +1,6 @@
 """``lightconv experiment``."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,7 +67,7 @@ def experiment(arguments: Sequence[str]) -> None:
     except KeyboardInterrupt:
         console.print("Interrupted; the same command goes on, and with --report_only reports what is finished.")
         raise
-    command = "lightconv experiment " + " ".join(arguments)
+    command = shlex.join(["lightconv", "experiment", *arguments])
     write_report(plan, results, command, console)
 
 

@@ -85,7 +85,7 @@ def sweep(rows: Sequence[Row]) -> bytes:
     dress(axes, "accuracy on the test set, %", "training samples")
     axes.set_xscale("log")
     counts = sorted({row.samples["train"] for row in rows})
-    axes.xaxis.set_major_locator(FixedLocator(counts))
+    axes.xaxis.set_major_locator(FixedLocator(_legible(counts)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_ylim(0, 100)
@@ -198,10 +198,10 @@ def scatter(rows: Sequence[Row], references: Mapping[str, Mapping[str, float]]) 
                 color=QUIET, fontsize=SMALL,
             )  # fmt: skip
     if len(levels) > 1:
-        for name, parameters in {row.row: row.parameters for row in rows}.items():
+        for parameters, names in _columns({row.row: row.parameters for row in rows}).items():
             axes.annotate(
-                name, (parameters, 0.99), xycoords=("data", "axes fraction"), color=QUIET, fontsize=SMALL, ha="center",
-                va="top",
+                "\n".join(names), (parameters, 0.99), xycoords=("data", "axes fraction"), color=QUIET, fontsize=SMALL,
+                ha="center", va="top",
             )  # fmt: skip
     dress(axes, "accuracy on the test set, %, against parameters")
     axes.set_xscale("log")
@@ -292,6 +292,32 @@ def _line(axes: Axes, row: Row, metric: str, colour: str, in_training: bool = Fa
 def _error(accuracy: float) -> float:
     """In per cent; an accuracy of 1 is drawn as 0.005 %."""
     return max(100 * (1 - accuracy), 0.005)
+
+
+def _legible(counts: Sequence[int]) -> list[int]:
+    """Of ascending numbers those whose names do not run into the one before, on a logarithmic axis from end to end.
+
+    >>> _legible([900, 1000, 3600, 4000])
+    [900, 3600]
+    """
+    kept = [counts[0]]
+    for count in counts:
+        if count > kept[-1] * (counts[-1] / counts[0]) ** 0.12:
+            kept.append(count)
+    return kept
+
+
+def _columns(sizes: Mapping[str, int]) -> dict[int, list[str]]:
+    """Names by their size, those of nearly the same size together.
+
+    >>> _columns({"a": 12130, "b": 2050, "c": 12130, "d": 12500})
+    {2050: ['b'], 12130: ['a', 'c', 'd']}
+    """
+    columns: dict[int, list[str]] = {}
+    for name, size in sorted(sizes.items(), key=lambda item: item[1]):
+        near = next(reversed(columns), 0)
+        columns.setdefault(near if size < 1.1 * near else size, []).append(name)
+    return columns
 
 
 def _label_places(axes: Axes, height: float, labels: Sequence[tuple[float, float, str]]) -> None:

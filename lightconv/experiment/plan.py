@@ -92,7 +92,8 @@ class Plan:
         text: what it is about.
         threads: processor threads for all runs.
         parts: in the report's order.
-        differences: what the quick form changes, in sentences.
+        quick: whether this is the quick form.
+        differences: what the quick form, or an option that was given, changes, in sentences.
         left_out: names of the runs that the quick form leaves out.
     """
 
@@ -101,6 +102,7 @@ class Plan:
     text: str
     threads: int | None
     parts: tuple[Part, ...]
+    quick: bool = False
     differences: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
@@ -130,13 +132,12 @@ def read_plan(
     path = find_config(config)
     content = _mapping(read_yaml(path), f"'{path}'", _PLAN_KEYS, required=("title", "parts"))
     override = dict(options or {})
-    differences: list[str] = []
     short = _mapping(content.get("quick", {}), "`quick`", _QUICK_KEYS, dotted=True)
     if quick:
         if not short:
             raise UsageError(f"Expected a configuration with a quick form, but '{path}' has no `quick`.")
         override = {**{key: value for key, value in short.items() if "." in key}, **override}
-        differences += [f"`{key}` is {_text(value)} in all runs" for key, value in short.items() if "." in key]
+    differences = [f"`{key}` is {_text(value)} in all runs" for key, value in override.items()]
     all_seeds = _seeds(content.get("seeds", [1]), "seeds")
     parts, left_out = [], []
     earlier: dict[str, Run] = {}
@@ -172,7 +173,7 @@ def read_plan(
     if chosen_threads is not None and (not isinstance(chosen_threads, int) or chosen_threads < 1):
         raise UsageError(f"Expected `threads` to be a positive integer, but got {chosen_threads!r}.")
     title, text = str(content["title"]), str(content.get("text", "")).strip()
-    return Plan(path.stem, title, text, chosen_threads, tuple(parts), tuple(differences), tuple(left_out))
+    return Plan(path.stem, title, text, chosen_threads, tuple(parts), quick, tuple(differences), tuple(left_out))
 
 
 def slug(text: str) -> str:

@@ -1,12 +1,14 @@
 """report.html and report.md."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -185,6 +187,7 @@ def _render(name: str, facts: dict[str, Any]) -> str:
     environment = Environment(
         autoescape=".html" in name, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["code"] = lambda text: Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
     return environment.from_string(template).render(facts)
 
 

@@ -137,6 +137,9 @@ class TrainingCLI(LightningCLI):
         pass
 
     def _settle(self, command: str, options: Namespace) -> None:
+        seed = options.get("seed_everything")
+        if seed is not None and not 0 <= seed < 2**32:
+            raise UsageError(f"Expected `seed_everything` to lie between 0 and 2**32 - 1, but got {seed}.")
         wanted = options.get("ckpt_path")
         if wanted is None and command != "fit":
             wanted = "best"
@@ -169,6 +172,11 @@ class TrainingCLI(LightningCLI):
         checkpoint = read_checkpoint(path, options.model.init_args.network)
         kind, given = task_class(checkpoint), checkpoint["hyper_parameters"]
         if command != "fit":
+            if (task := _class(options.model.class_path).task) != kind.task:
+                raise UsageError(
+                    f"Expected a checkpoint of {task}, whose configuration was named, but {str(path)!r} is of "
+                    f"{kind.task}; name the configuration that it was trained with."
+                )
             options.model = Namespace(class_path=f"{kind.__module__}.{kind.__qualname__}", init_args=Namespace(**given))
             return
         asked = (_class(options.model.class_path).task, options.model.init_args.network)

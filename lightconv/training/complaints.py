@@ -24,7 +24,7 @@ def sentence(message: str, options: Iterable[str] = ()) -> str:
     >>> sentence('Parser key "trainer.max_epochs":\\n  Expected a <class \\'int\\'>. Got value: many')
     'Expected `trainer.max_epochs` to be an integer, but got many.'
     """
-    for reader in (_already_one, _missing, _unknown_option, _unknown_class, _no_class, _wrong_value):
+    for reader in (_already_one, _missing, _unknown_option, _unknown_class, _not_importable, _no_class, _wrong_value):
         if found := reader(message, list(options)):
             return found
     text = " ".join(message.split())
@@ -45,8 +45,10 @@ def _already_one(message: str, options: list[str]) -> str | None:
 def _unknown_option(message: str, options: list[str]) -> str | None:
     if found := re.search(r"Option '([^']+)' is not accepted", message):
         section = _key(message)
-        name = f"{section}.{found[1]}"
-        return f"Expected an option that `{section}` has, but got `{name}`{nearest(name, options)}"
+        there = [option.removeprefix(f"{section}.") for option in options if option.startswith(f"{section}.")]
+        near = difflib.get_close_matches(found[1], there, n=1)
+        hint = f"did you mean `{section}.{near[0]}`?" if near else "`--print_config` shows those that there are."
+        return f"Expected an option that `{section}` has, but got `{section}.{found[1]}`; {hint}"
     found = re.search(r"does not accept option '([^']+)'", message) or re.search(
         r"nrecognized arguments: (?:--)?([^\s=]+)", message
     )
@@ -74,6 +76,17 @@ def _unknown_class(message: str, options: list[str]) -> str | None:
         r"[Uu]nexpected import path (?:format|string)?:? ?(\S+)", message
     )
     return f"Expected `{_key(message)}` to be the name of a class, but got {found.group(1)}." if found else None
+
+
+def _not_importable(message: str, options: list[str]) -> str | None:
+    found = re.search(r"Expected a path but (\w+(?:\.\w+)+) either not accessible", message)
+    key = _key(message)
+    if not found or key not in ("model", "data"):
+        return None
+    return (
+        f"Expected `{key}` to be the name of a class, but {found.group(1)} cannot be imported; a file in this folder "
+        "can with `PYTHONPATH=.` before the command."
+    )
 
 
 def _no_class(message: str, options: list[str]) -> str | None:

@@ -115,7 +115,16 @@ def _values(config: Any, key: str) -> Iterator[str]:
 
 
 def config_arguments(arguments: list[str]) -> tuple[list[str], list[Path]]:
-    """Command-line arguments with the values of ``--config`` (or ``-c``) replaced by paths, and those paths."""
+    """Command-line arguments with the values of ``--config`` (or ``-c``) replaced by paths, and those paths.
+
+    Raises:
+        UsageError: if there is no such configuration, or the arguments begin with what is no option.
+    """
+    if arguments and not arguments[0].startswith("-"):
+        raise UsageError(
+            f"Expected options, but got {arguments[0]!r}; name a configuration with `--config`, for example "
+            "`--config mnist1d`."
+        )
     replaced, paths = list(arguments), []
     for i, argument in enumerate(arguments):
         option, equals, value = argument.partition("=")

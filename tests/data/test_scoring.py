@@ -7,6 +7,7 @@ from torch import Tensor
 from lightconv.data import MNIST1DData, score
 from lightconv.data.pairs import split_pairs
 from lightconv.data.scoring import accuracy, evaluation_sets
+from lightconv.errors import UsageError
 
 
 class Always:
@@ -56,6 +57,11 @@ def test_numbers_are_scored_on_fresh_pairs_of_the_test_set_s_digits_too(tmp_path
     assert digits["fresh"] == digits["test"]
     assert len(sets["fresh"][2]) == 20_000
     assert len(known["fresh"] & known["test"]) < len(known["test"]) / 2
+
+
+def test_data_of_ones_own_are_not_taken_for_ours(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"from Mine; .*--no_scores"):
+        evaluation_sets("mnist", str(tmp_path), {"name": "Mine"})
 
 
 def test_unknown_task():

@@ -52,7 +52,7 @@ def test_nothing_there(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert str(tmp_path / "MNIST" / "raw") in text
     assert all(name in text for name in NAMES)
     assert "--data.variant digits" in text
-    assert ("npm client" if source == "npm" else "--data.source npm") in text
+    assert ("npm client" if source == "npm" else f"--source npm --root {tmp_path}`") in text
     assert ("mirrors" in text) == (source in ("auto", "mirrors"))
     assert listing(tmp_path) == []
 

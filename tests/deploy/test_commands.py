@@ -123,8 +123,14 @@ def test_wrong_use_is_one_sentence_and_status_2(command: str, capsys: pytest.Cap
     assert main([command, "--nonsense"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"lightconv: lightconv {command}: ")
+    assert err.startswith("lightconv: ")
+    assert f"`lightconv {command} --help`" in err
     assert len(err.splitlines()) == 1
+
+
+def test_the_option_that_was_meant_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["classify", "mnist", "a.png", "--topk", "2"]) == 2
+    assert capsys.readouterr().err == "lightconv: unrecognized arguments: --topk 2; did you mean `--top_k`?\n"
 
 
 def test_quantize_and_benchmark(signal_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

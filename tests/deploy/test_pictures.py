@@ -227,6 +227,20 @@ def test_an_empty_page_is_black_and_said(tmp_path: Path) -> None:
     result, note = prepare_picture(tmp_path / "empty.png", (28, 28))
     assert result.max() == 0
     assert note == "no ink found"
+    Image.new("L", (28, 28), 0).save(tmp_path / "black.png")
+    assert prepare_picture(tmp_path / "black.png", (28, 28))[1] == "no ink found"
+
+
+@pytest.mark.parametrize(("name", "said"), [("pages.tif", True), ("moving.gif", True), ("photograph.mpo", False)])
+def test_of_several_pictures_the_first_is_taken_and_said(
+    name: str, said: bool, prepared: np.ndarray, tmp_path: Path
+) -> None:
+    first, other = Image.fromarray(prepared), Image.new("L", (28, 28), 255)
+    first.save(tmp_path / name, save_all=True, append_images=[other])
+    path = (tmp_path / name).rename(tmp_path / name.replace("mpo", "jpg"))  # as cameras name it
+    result, note = prepare_picture(path, (28, 28))
+    assert near(result, prepared)
+    assert ("the first of several pictures" in note) == said
 
 
 def test_files_and_arrays_of_pictures_are_classified_alike(

@@ -57,6 +57,8 @@ def test_every_way_to_hand_over_signals(classifier, signals, tmp_path: Path) -> 
     rows = [";".join(f"{value:.9g}" for value in row) for row in signals]
     (tmp_path / "e.CSV").write_text("\n".join([heading, *rows, ""]), encoding="utf-8-sig")
     (tmp_path / "f.csv").write_text("\n".join(["one, two", *rows]))
+    quoted = [";".join(f'"{value:.9g}"' for value in row).replace(".", ",") for row in signals]
+    (tmp_path / "g.csv").write_text("\n".join(quoted))  # as spreadsheets write it where the comma is decimal
     files = sorted(tmp_path.iterdir())
     for source in (
         *files,

@@ -103,6 +103,8 @@ def test_the_quick_form_says_what_differs(tmp_path: Path):
     assert read.differences == ("seeds 1 only", "`trainer.max_epochs` is 1 in all runs", "1 of 2 runs are left out")
     assert read.left_out == ("book",)
     assert plan(CONFIG, tmp_path).differences == ()
+    read = plan(CONFIG, tmp_path, quick=True, options={"trainer.max_epochs": 2})
+    assert read.differences[1] == "`trainer.max_epochs` is 2 in all runs"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -160,7 +162,7 @@ def test_wrong_configurations_get_one_sentence(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--seeds x", "lightconv experiment: argument --seeds: invalid int value: 'x'; try `lightconv experiment"),
+        ("--seeds x", "argument --seeds: invalid int value: 'x'; try `lightconv experiment"),
         ("--seeds -1", "--seeds"),
         ("--threads 0", "Expected `--threads` to be a positive integer"),
         ("--only nothing", "Expected `--only` to leave some runs"),

@@ -49,6 +49,11 @@ def test_wrong_use(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_model_of_another_task(run: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["summary", "--run_dir", str(run), "--model", "mnist"]) == 2
+    assert "a classifier of mnist1d, but mnist takes image of 28 x 28." in capsys.readouterr().err
+
+
 def test_not_a_model(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "x.onnx").write_text("no")
     assert main(["summary", "--run_dir", str(run), "--model", str(tmp_path / "x.onnx")]) == 2

@@ -39,6 +39,9 @@ def complaint(capsys: pytest.CaptureFixture[str], status: int) -> str:
         ("--data.batch_size x", "Expected `data.batch_size` to be an integer, but got x."),
         ("--threads 0", "Expected `threads` to be a positive integer or null, but got 0."),
         ("--seed_everything x", "Expected `seed_everything`"),
+        ("--seed_everything=-1", "Expected `seed_everything` to lie between 0 and"),
+        ("--model.lr 1", "Expected an option that `model` has, but got `model.lr`; `--print_config` shows"),
+        ("--data mine.Scans", "mine.Scans cannot be imported; a file in this folder can with `PYTHONPATH=.`"),
         ("--bogus 1", "bogus"),
         ("stray", "stray"),
         ("--config", "--config"),
@@ -91,6 +94,7 @@ def test_files_that_are_no_configuration(content: bytes, command: Command, capsy
 
 def test_no_configuration(command: Command, capsys: pytest.CaptureFixture[str]):
     assert "--config" in complaint(capsys, main(["fit"]))
+    assert "`--config mnist1d`" in complaint(capsys, main(["fit", "mnist1d"]))
 
 
 def test_folders_that_cannot_be_written(command: Command, capsys: pytest.CaptureFixture[str]):
@@ -114,6 +118,11 @@ def test_damaged_and_foreign_checkpoints(run: Path, command: Command, capsys: py
         assert "damaged" in complaint(capsys, command(name, "--ckpt_path", "x.ckpt"))
     torch.save({"state_dict": {}}, "x.ckpt")
     assert "something else" in complaint(capsys, command("test", "--ckpt_path", "x.ckpt"))
+
+
+def test_a_checkpoint_of_another_task(run: Path, capsys: pytest.CaptureFixture[str]):
+    status = main(["test", "--config", "mnist", "--data.variant", "digits", "--ckpt_path", str(run)])
+    assert "Expected a checkpoint of mnist, " in complaint(capsys, status)
 
 
 def test_going_on_with_another_network(run: Path, command: Command, capsys: pytest.CaptureFixture[str]):
