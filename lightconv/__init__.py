@@ -8,7 +8,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lightconv import data, deploy, functional, nn, reference, surgery, tasks, training
+    from lightconv import data, deploy, errors, functional, nn, reference, surgery, tasks, training
     from lightconv.functional.dispatch import backend, workspace
     from lightconv.surgery.compose import compose
     from lightconv.surgery.convert import convert, revert
@@ -26,7 +26,7 @@ _NAMES = {
     "revert": "lightconv.surgery.convert",
     "workspace": "lightconv.functional.dispatch",
 }
-_MODULES = ("data", "deploy", "functional", "nn", "reference", "surgery", "tasks", "training")
+_MODULES = ("data", "deploy", "errors", "functional", "nn", "reference", "surgery", "tasks", "training")
 
 __all__ = [
     "backend",
@@ -35,6 +35,7 @@ __all__ = [
     "convert",
     "data",
     "deploy",
+    "errors",
     "everywhere",
     "functional",
     "fuse",

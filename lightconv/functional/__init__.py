@@ -76,3 +76,7 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(torch.nn.functional, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(torch.nn.functional)})

@@ -7,8 +7,9 @@ graph is being compiled or exported the operation appears in it as one custom op
 `torch.ops.lightconv.<name>`.
 """
 
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -29,19 +30,34 @@ BACKENDS = ("auto", "definition", "native", "aten")
 _backend = "auto"
 _workspace = 32.0
 _rehearsing = False
+_changing = threading.Lock()
 
 
 class _Setting:
-    """A setting that was changed by a call; as a context manager it is put back at the end of the block."""
+    """A setting of this module, changed by a call; as a context manager it is put back at the end of the block.
 
-    def __init__(self, restore: Callable[[], None]) -> None:
-        self._restore = restore
+    Blocks of several threads may overlap. Whichever ends last puts back what was set before all of them.
+    """
+
+    _open: ClassVar[dict[str, list["_Setting"]]] = {}
+
+    def __init__(self, name: str, value: Any) -> None:
+        self._name, self._before = name, globals()[name]
+        globals()[name] = value
 
     def __enter__(self) -> None:
-        return None
+        with _changing:
+            self._open.setdefault(self._name, []).append(self)
 
     def __exit__(self, *exception: object) -> None:
-        self._restore()
+        with _changing:
+            blocks = self._open[self._name]
+            place = blocks.index(self)
+            blocks.pop(place)
+            if place < len(blocks):
+                blocks[place]._before = self._before
+            else:
+                globals()[self._name] = self._before
 
 
 def backend(name: str | None = None) -> Any:
@@ -52,7 +68,7 @@ def backend(name: str | None = None) -> Any:
     - `"native"`: our compiled kernels; like "auto", but an error where they are not installed;
     - `"aten"`: PyTorch's own operators, to compare with.
 
-    As a context manager it holds for the block.
+    As a context manager it holds for the block, for all threads.
 
     >>> import lightconv
     >>> with lightconv.backend("definition"):
@@ -65,7 +81,6 @@ def backend(name: str | None = None) -> Any:
         ValueError: for another name.
         RuntimeError: for `"native"` where the compiled kernels are not installed.
     """
-    global _backend
     if name is None:
         return _backend
     if name not in BACKENDS:
@@ -74,13 +89,7 @@ def backend(name: str | None = None) -> Any:
         raise RuntimeError(
             "Expected compiled kernels for backend 'native', but this installation has none; use 'auto'."
         )
-    previous, _backend = _backend, name
-
-    def restore() -> None:
-        global _backend
-        _backend = previous
-
-    return _Setting(restore)
+    return _Setting("_backend", name)
 
 
 def workspace(mebibytes: float | None = None) -> Any:
@@ -98,18 +107,11 @@ def workspace(mebibytes: float | None = None) -> Any:
     Raises:
         ValueError: if `mebibytes` is not a positive number.
     """
-    global _workspace
     if mebibytes is None:
         return _workspace
     if isinstance(mebibytes, bool) or not isinstance(mebibytes, (int, float)) or not mebibytes > 0:
         raise ValueError(f"Expected `mebibytes` to be a positive number, but got {show(mebibytes)}.")
-    previous, _workspace = _workspace, float(mebibytes)
-
-    def restore() -> None:
-        global _workspace
-        _workspace = previous
-
-    return _Setting(restore)
+    return _Setting("_workspace", float(mebibytes))
 
 
 def workspace_bytes() -> int:
@@ -134,14 +136,7 @@ def rehearsing() -> Any:
 
     Elsewhere an operation on fake tensors is its result's shape and nothing more.
     """
-    global _rehearsing
-    previous, _rehearsing = _rehearsing, True
-
-    def restore() -> None:
-        global _rehearsing
-        _rehearsing = previous
-
-    return _Setting(restore)
+    return _Setting("_rehearsing", True)
 
 
 def compiled(name: str, *args: Any, stand_in: Callable[..., Any] | None = None) -> Any:

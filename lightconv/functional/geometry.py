@@ -35,17 +35,14 @@ def show(value: object) -> str:
 
 def to_integer(value: Any, name: str) -> int:
     """`value` if it is an integer, no bool among them."""
-    if (type(value) is int and value < _TOO_LARGE) or isinstance(value, torch.SymInt):
+    if type(value) is int or isinstance(value, torch.SymInt):
         return value  # type: ignore[return-value]
     if isinstance(value, (bool, float, str)) or value is None:
         raise TypeError(f"Expected `{name}` to be made of integers, but got {show(value)}.")
     try:
-        number = operator.index(value)
+        return operator.index(value)
     except TypeError:
         raise TypeError(f"Expected `{name}` to be made of integers, but got {show(value)}.") from None
-    if number >= _TOO_LARGE:
-        raise RuntimeError(f"Expected `{name}` to be below 2^31, but got {show(value)}.")
-    return number
 
 
 def to_sizes(value: Any, spatial: int, name: str, least: int = 0) -> Sizes:
@@ -67,6 +64,8 @@ def to_sizes(value: Any, spatial: int, name: str, least: int = 0) -> Sizes:
     for size in sizes:
         if size < least:
             _wrong_sizes(value, spatial, name, least)
+        if type(size) is int and size >= _TOO_LARGE:
+            raise RuntimeError(f"Expected `{name}` to be below 2^31, but got {show(value)}.")
     return sizes
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
@@ -73,9 +74,11 @@ def pool_geometry(
     pads = to_sizes(padding, axes, "padding")
     dilations = to_sizes(dilation, axes, "dilation", least=1)
     ceil = to_flag(ceil_mode, "ceil_mode")
+    # torch.compile warns of caches, and symbolic sizes have no hash
+    check = _check_windows.__wrapped__ if torch.compiler.is_compiling() else _check_windows
     try:
-        _check_windows(name, x.shape[2:], kernel, strides, pads, dilations, ceil)
-    except TypeError:  # symbolic sizes have no hash
+        check(name, x.shape[2:], kernel, strides, pads, dilations, ceil)
+    except TypeError:
         _check_windows.__wrapped__(name, x.shape[2:], kernel, strides, pads, dilations, ceil)
     return kernel, strides, pads * 2, dilations, ceil
 

@@ -2,13 +2,15 @@
 
 Each is a subclass of torch's class with its arithmetic replaced, so that parameters, state_dict keys,
 initialisation and `isinstance` stay the same. A name that is not ours is torch's own, so that
-`import lightconv.nn as nn` is a drop-in.
+`import lightconv.nn as nn` is a drop-in; `nn.functional` is `lightconv.functional`.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch.nn
 
+from lightconv import functional
 from lightconv.nn.blocks import ConvMaxPoolReLU
 from lightconv.nn.conv import (
     Conv1d,
@@ -44,7 +46,7 @@ from lightconv.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from lightconv.nn.upsampling import BilinearZeros, Duplicate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 if TYPE_CHECKING:  # the names that __getattr__ finds
-    from torch.nn import *  # type: ignore[assignment]  # noqa: F403
+    from torch.nn import *  # type: ignore[assignment, no-redef]  # noqa: F403
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -86,7 +88,14 @@ __all__ = [
 ]
 
 
+sys.modules[f"{__name__}.functional"] = functional  # for `import lightconv.nn.functional as F`
+
+
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(torch.nn, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(torch.nn)})

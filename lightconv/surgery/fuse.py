@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 import lightconv.nn
-from lightconv.functional.geometry import memory_format, numel, to_sizes
+from lightconv.functional.geometry import memory_format, numel, show, to_sizes
 from lightconv.surgery.compose import composed
 from lightconv.surgery.count import Cost, count, milliseconds, parameters
 from lightconv.surgery.flow import Flow, flow
@@ -99,7 +99,7 @@ def fuse(model: Model, example: Any = None, *, report: Callable[[Fusion], Any] |
         report: called with a `Fusion`, the summary of what was done and why not more: `report=print` prints it.
 
     Raises:
-        TypeError: if `model` is not a module.
+        TypeError: if `model` is not a module, or `example` holds no tensor.
 
     >>> import torch, lightconv, lightconv.nn as nn
     >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)).eval()
@@ -109,6 +109,8 @@ def fuse(model: Model, example: Any = None, *, report: Callable[[Fusion], Any] |
     if not isinstance(model, nn.Module):
         raise TypeError(f"Expected `model` to be an nn.Module, but got {type(model).__name__}.")
     inputs = None if example is None else example if isinstance(example, tuple) else (example,)
+    if inputs is not None and not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(inputs)):
+        raise TypeError(f"Expected `example` to be the model's input, or a tuple of all, but got {show(example)}.")
     done = Fusion()
     # tracing runs the model's own code, which may keep what it sees: let it do so in a copy
     known = flow(_copy(model))
@@ -368,8 +370,9 @@ def _input_sizes(model: nn.Module, inputs: tuple[Any, ...] | None) -> dict[str, 
         if _linear_like(module):
 
             def note(module: Any, args: Any, name: str = name) -> None:
-                axes = spatial(module) or args[0].dim() - 2
-                sizes[name] = tuple(args[0].shape[args[0].dim() - axes :])
+                if args and isinstance(args[0], Tensor):  # else the layer itself says what it expects
+                    axes = spatial(module) or args[0].dim() - 2
+                    sizes[name] = tuple(args[0].shape[args[0].dim() - axes :])
 
             module.register_forward_pre_hook(note)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):

@@ -50,6 +50,17 @@ def test_backend_is_a_call_and_a_context_manager():
     assert lightconv.backend() == "auto"
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_blocks_that_overlap_leave_what_was_set_before(first):
+    blocks = [lightconv.backend("aten"), lightconv.backend("definition")]  # as two threads would
+    for block in blocks:
+        block.__enter__()
+    blocks[first].__exit__()
+    assert lightconv.backend() == ["definition", "aten"][first]
+    blocks[1 - first].__exit__()
+    assert lightconv.backend() == "auto"
+
+
 @pytest.mark.parametrize("name", ["cudnn", 3, ""])
 def test_unknown_backend_is_refused(name):
     with pytest.raises(ValueError, match="Expected `name` to be one of auto, definition, native, aten"):

@@ -1,5 +1,7 @@
 """Pooling beyond the contract: what is saved, large windows, edges, bins that do not divide, exported graphs."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -281,3 +283,14 @@ def test_subsample_takes_every_dtype_and_number_of_axes():
 def test_bad_input(bad, error, words):
     with pytest.raises(error, match=words):
         bad()
+
+
+@pytest.mark.parametrize("name", ["max_pool1d", "avg_pool1d"])
+def test_compiling_warns_of_nothing(name):
+    def halved(x):
+        return getattr(F, name)(x, 2)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        y = torch.compile(halved, fullgraph=True, backend="eager")(torch.arange(6.0).reshape(1, 1, 6))
+    assert y.shape == (1, 1, 3)

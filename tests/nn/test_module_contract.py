@@ -381,6 +381,17 @@ def test_every_other_name_is_torchs(subject: Subject) -> None:
         _ = subject.functional.no_such_function
 
 
+def test_functional_is_ours_by_every_import() -> None:
+    import lightconv.nn.functional as F
+
+    import lightconv.functional as ours
+    import lightconv.nn as drop_in
+
+    assert F is drop_in.functional is ours
+    assert {"Conv2d", "Linear", "functional"} <= set(dir(drop_in))
+    assert {"conv2d", "relu"} <= set(dir(F))
+
+
 # Torch's own samples of its Modules
 
 

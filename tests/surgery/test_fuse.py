@@ -568,6 +568,12 @@ def test_dtype_memory_format_and_what_trains_are_kept() -> None:
     assert not conv.training
 
 
+@pytest.mark.parametrize("example", ["x", {"a": 1}, [1, 2], torch.ones(1, 1, 8).numpy()])
+def test_an_example_without_tensors_is_refused(example: object) -> None:
+    with pytest.raises(TypeError, match="Expected `example` to be the model's input, or a tuple of all, but got"):
+        lightconv.fuse(nn.Conv1d(1, 2, 3), example)
+
+
 def test_meta_tensors_stay() -> None:
     model = nn.Sequential(nn.Conv1d(1, 2, 3), nn.BatchNorm1d(2)).to("meta").eval()
     result, report = fused(model)
