@@ -50,6 +50,9 @@ def _mentioned(function: types.FunctionType) -> Iterator[Any]:
                 known = isinstance(current, types.ModuleType)
                 current = getattr(current, step.argval, None) if known else None
                 yield current if known else step.argval
+            elif step.opname == "LOAD_SUPER_ATTR":  # from Python 3.12 on
+                current = None
+                yield step.argval
             elif not step.opname.startswith(("CACHE", "EXTENDED_ARG")):
                 current = None
 
@@ -67,6 +70,14 @@ def functions_of(module: nn.Module) -> list[types.FunctionType]:
         for item in _mentioned(function):
             waiting += _methods(cls, item) if isinstance(item, str) else [item]
     return found
+
+
+def goes_on(method: Any, names: set[str]) -> bool:
+    """Whether the method's code names one of these methods, as `super().forward(x)` does."""
+    function = inspect.unwrap(method) if callable(method) else None
+    return isinstance(function, types.FunctionType) and any(
+        isinstance(item, str) and item in names for item in _mentioned(function)
+    )
 
 
 def _methods(cls: type, name: str) -> list[Any]:

@@ -89,7 +89,8 @@ def convert(model: Model, *, report: Callable[[Conversion], Any] | None = None) 
     The modules are new, the argument is untouched; parameters and buffers are the same objects in both, so that an
     optimiser of the one trains the other. Names, hooks, training mode, device, dtype, memory format,
     parametrisations and tied modules are kept. A layer's subclass is converted too, and stays an instance of its
-    class, unless it computes in a way of its own. A model that is a single layer works as well.
+    class, unless it computes in a way of its own; a `forward` that goes on to `super().forward` does not. A model that
+    is a single layer works as well.
 
     Functions that the model's own code calls, such as `torch.nn.functional.interpolate`, are not modules: they stay,
     and are reported. `lightconv.everywhere` reaches them.

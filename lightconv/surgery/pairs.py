@@ -12,6 +12,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
 import lightconv.nn
+from lightconv.surgery.calls import calls_of, goes_on
 
 OWN_FORWARD = "computes in a way of its own"
 
@@ -88,6 +89,13 @@ def computes_as(module: nn.Module, *theirs: type) -> type | None:
     return None if own or overridden(module, names) else base
 
 
+def _goes_on(module: nn.Module, derived: list[type], theirs: type, names: set[str]) -> bool:
+    """Whether what the derived classes compute, they compute by the torch.nn class that they come from."""
+    known = {name for name in names if hasattr(theirs, name)} - {"__call__"}
+    own = [(name, vars(c)[name]) for c in derived for name in names if name in vars(c)]
+    return all(name in known and goes_on(method, known) for name, method in own) and not (own and calls_of(module))
+
+
 def to_ours(module: nn.Module) -> tuple[type | None, str]:
     """The class of ours that takes the place of the module's, or None; and why not, where it looks like a layer."""
     cls, table = plain_class(module), pairs()
@@ -99,7 +107,7 @@ def to_ours(module: nn.Module) -> tuple[type | None, str]:
     ours = table[theirs]
     names = _arithmetic(theirs, ours)
     derived = _derived(cls, theirs)
-    if overridden(module, names) or any(name in vars(c) for c in derived for name in names):
+    if overridden(module, names) or not _goes_on(module, derived, theirs, names):
         return None, OWN_FORWARD
     if not derived:
         return ours, ""

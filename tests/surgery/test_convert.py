@@ -311,13 +311,59 @@ def test_subclasses_that_compute_as_their_base_are_converted() -> None:
     assert type(lightconv.revert(converted)[0]) is Named
 
 
+class Causal(nn.Conv1d):
+    """Sees no later sample: padded at both ends, cut at the high one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[..., : x.shape[-1]]
+
+
+class Scaled(nn.ConvTranspose2d):
+    def forward(self, x: Tensor, output_size: object = None) -> Tensor:
+        return 2 * super().forward(x, output_size)
+
+
+class Colliding(nn.Conv2d):
+    """Has a method that our layers use for something else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._compute(super().forward(x))
+
+    def _compute(self, x: Tensor) -> Tensor:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (Causal(1, 2, 3, padding=2), (1, 1, 9)),
+        (Scaled(1, 2, 3), (1, 1, 5, 5)),
+        (Doubling(1, 2, 3), (1, 1, 5, 5)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_subclasses_that_go_on_to_their_base_are_converted(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape, requires_grad=True)
+    converted = lightconv.convert(layer)
+    assert is_ours(converted)
+    assert isinstance(converted, type(layer))
+    torch.testing.assert_close(converted(x), layer(x))
+    names, waiting = set(), [converted(x).grad_fn]
+    while waiting:
+        node = waiting.pop()
+        names.add(node.name())
+        waiting += [following for following, _ in node.next_functions if following is not None]
+    assert not any(name.startswith("Convolution") for name in names)
+    assert type(lightconv.revert(converted)) is type(layer)
+
+
 def test_subclasses_with_a_forward_of_their_own_are_left_alone_and_reported() -> None:
     own = nn.Conv2d(2, 2, 3)
     own.forward = lambda x: x  # type: ignore[method-assign]
-    model = nn.Sequential(Standardized(2, 2, 3), Doubling(2, 2, 3), own, nn.Conv2d(2, 2, 3))
+    model = nn.Sequential(Standardized(2, 2, 3), Colliding(2, 2, 3), own, nn.Conv2d(2, 2, 3))
     with pytest.warns(UserWarning, match="3 modules kept arithmetic as it was: 0, 1, 2; pass report=print"):
         converted = lightconv.convert(model)
-    assert [type(m) for m in converted[:3]] == [Standardized, Doubling, nn.Conv2d]
+    assert [type(m) for m in converted[:3]] == [Standardized, Colliding, nn.Conv2d]
     assert is_ours(converted[3])
     assert converted[0] is not model[0]
     summary = summary_of(model)
