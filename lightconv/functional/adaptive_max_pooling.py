@@ -9,7 +9,16 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from lightconv.functional.bins import bin_counts, bins, even_windows, longest_bins, mean_bands, with_batch
 from lightconv.functional.dispatch import Operation, compiled, float32_for_autocast
-from lightconv.functional.geometry import FLOATING, Sizes, check_dtype, check_not_empty, new_empty, numel, plane_format
+from lightconv.functional.geometry import (
+    FLOATING,
+    Sizes,
+    check_dtype,
+    check_not_empty,
+    new_empty,
+    numel,
+    plane_format,
+    to_truth,
+)
 from lightconv.functional.max_pooling import max_pool_with_indices, maxima_of
 from lightconv.functional.maxima import Reader, number_dtype, winners, winners_fast
 from lightconv.functional.planes import channels_last, place, planes
@@ -158,7 +167,7 @@ def _adaptive_max_pool_nd(
     check_dtype(x, name, FLOATING)
     check_not_empty(x, name, first=1 if is_batched else 2)
     sizes = bin_counts(name, output_size, x)
-    with_indices = with_indices or bool(return_indices)
+    with_indices = with_indices or to_truth(return_indices, "return_indices")
     # graphs show one operation for any size
     window = None if torch.compiler.is_compiling() else even_windows(tuple(x.shape[2:]), sizes)
     if window:

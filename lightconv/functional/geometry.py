@@ -75,6 +75,14 @@ def _wrong_sizes(value: Any, spatial: int, name: str, least: int) -> NoReturn:
     raise RuntimeError(f"Expected `{name}` to be one {kind}{many}, but got {show(value)}.")
 
 
+def to_truth(value: Any, name: str) -> bool:
+    """`value` as a condition takes it, where torch takes anything that is true or false."""
+    try:
+        return bool(value)
+    except (RuntimeError, ValueError):  # an array of several
+        raise TypeError(f"Expected `{name}` to be True or False, but got {show(value)}.") from None
+
+
 def to_groups(groups: Any) -> int:
     """`groups` as a positive integer."""
     groups = to_integer(groups, "groups")

@@ -23,6 +23,7 @@ from lightconv.functional.geometry import (
     new_empty,
     numel,
     pool_output_size,
+    to_truth,
 )
 from lightconv.functional.maxima import Reader, largest, number_dtype, winners, winners_fast
 from lightconv.functional.planes import planes
@@ -281,7 +282,7 @@ def _max_pool_nd(
             return_indices=return_indices,
         )
     x, is_batched = batched(x, axes, name)
-    with_indices = with_indices or bool(return_indices)
+    with_indices = with_indices or to_truth(return_indices, "return_indices")
     if axes == 3 and not with_indices:
         x = float32_for_autocast(x)
     check_dtype(x, name, FLOATING if axes == 1 and not with_indices else FLOATING + _INTEGERS)

@@ -19,7 +19,7 @@ from lightconv.functional import interpolation
 from lightconv.functional.adaptive_avg_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from lightconv.functional.bands import Band, gather, transpose
 from lightconv.functional.dispatch import Operation, autocasting, compiled, transforming
-from lightconv.functional.geometry import Sizes, show, to_sizes
+from lightconv.functional.geometry import Sizes, show, to_sizes, to_truth
 from lightconv.functional.separable import COMPILED, HALVES, define, exact_dtype, new_banded, order_of, round_bytes, run
 from lightconv.kernels.resampling import Matrices
 
@@ -251,7 +251,9 @@ resize_adjoint = Operation(
 
 def _check_mode(x: Tensor, mode: Any, align_corners: bool | None, antialias: bool) -> str:
     axes = x.dim() - 2
-    kernel, dimensions = _MODES.get(mode, (None, ()))
+    kernel, dimensions = _MODES.get(mode, (None, ())) if isinstance(mode, str) else (None, ())
+    if kernel is None:
+        raise NotImplementedError(f"Expected `mode` to be one of {', '.join(_MODES)}, but got {show(mode)}.")
     if mode in (*_PICKING, "area") and align_corners is not None:
         raise ValueError(f"Expected `align_corners` to be None for mode {mode!r}, but got {show(align_corners)}.")
     if antialias and (mode not in ("bilinear", "bicubic", "lanczos") or axes != 2):
@@ -259,8 +261,6 @@ def _check_mode(x: Tensor, mode: Any, align_corners: bool | None, antialias: boo
             "Expected mode 'bilinear', 'bicubic' or 'lanczos' and an input of 4 dimensions for `antialias`, "
             f"but got {mode!r} and shape {tuple(x.shape)}."
         )
-    if kernel is None:
-        raise NotImplementedError(f"Expected `mode` to be one of {', '.join(_MODES)}, but got {show(mode)}.")
     if axes not in dimensions:
         _wrong_dimensions(x, mode, dimensions)
     if mode == "lanczos" and (align_corners or not antialias):
@@ -407,6 +407,8 @@ def interpolate(
         )
     if not isinstance(input, Tensor):
         raise TypeError(f"Expected `input` of interpolate to be a tensor, but got {show(input)}.")
+    antialias = to_truth(antialias, "antialias")
+    recompute_scale_factor = to_truth(recompute_scale_factor, "recompute_scale_factor")
     if (size is None) == (scale_factor is None):
         what = "neither" if size is None else f"size={show(size)} and scale_factor={show(scale_factor)}"
         raise ValueError(f"Expected `size` or `scale_factor` of interpolate, one of the two, but got {what}.")

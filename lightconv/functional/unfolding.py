@@ -3,6 +3,7 @@
 They are each other's adjoint. `fold(unfold(x))` is x times the number of windows that read each element.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -119,9 +120,7 @@ def _geometry(
 
 
 def _axes(kernel_size: Any) -> int:
-    return (
-        2 if isinstance(kernel_size, (int, torch.SymInt)) or not hasattr(kernel_size, "__len__") else len(kernel_size)
-    )
+    return len(kernel_size) if isinstance(kernel_size, Sequence) else 2
 
 
 def _check(name: str, x: Tensor, dims: int) -> tuple[Tensor, bool]:

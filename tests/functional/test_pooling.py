@@ -285,6 +285,22 @@ def test_bad_input(bad, error, words):
         bad()
 
 
+@pytest.mark.parametrize("value", [np.array([1, 2]), torch.ones(2, 2)])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x, v: F.max_pool2d(x, 2, return_indices=v), "return_indices"),
+        (lambda x, v: F.adaptive_max_pool2d(x, 2, return_indices=v), "return_indices"),
+        (lambda x, v: F.interpolate(x, 9, antialias=v), "antialias"),
+        (lambda x, v: F.interpolate(x, scale_factor=2, recompute_scale_factor=v), "recompute_scale_factor"),
+        (lambda x, v: F.interpolate(x, 9, mode=v), "mode"),
+    ],
+)
+def test_arrays_where_one_word_is_expected_are_refused(call, name, value):
+    with pytest.raises((TypeError, NotImplementedError), match=f"Expected `{name}` to be .*, but got a "):
+        call(torch.ones(1, 1, 4, 4), value)
+
+
 @pytest.mark.parametrize("name", ["max_pool1d", "avg_pool1d"])
 def test_compiling_warns_of_nothing(name):
     def halved(x):
