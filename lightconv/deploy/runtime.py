@@ -273,43 +273,24 @@ class Classifier:
         return np.ascontiguousarray(samples, self.dtype)
 
     def _text(self, path: Path) -> Iterator[tuple[str, int, np.ndarray, str]]:
-        """A signal a line, or one signal with a number a line; `#` starts a comment, one heading is skipped.
-
-        Where semicolons part the numbers, commas are decimal ones, as spreadsheets write them in much of Europe.
-        """
+        """A signal a line, or one signal with a number a line."""
         (length,) = self.shape
         rows: list[list[float]] = []
         column: list[float] = []
         count = 0
-        first = True
-        with open(path, encoding="utf-8-sig") as file:
-            for number, line in enumerate(iter(lambda: file.readline(LINE + 1), ""), 1):
-                if len(line) > LINE:
-                    raise InputError(f"Expected {length} numbers a signal, but line {number} of {path} has no end.")
-                words = _words(line.split("#", 1)[0])
-                if not words:
-                    continue
-                heading = first and (not any(map(_is_number, words)) or words == [str(i) for i in range(length)])
-                first = False
-                if heading:
-                    continue
-                if not all(map(_is_number, words)):
-                    raise InputError(f"Expected numbers, but line {number} of {path} reads {line.strip()!r:.60}.")
-                values = [float(word) for word in words]
-                if len(values) == 1 and length > 1 and not rows and count == 0:
-                    column += values
-                    if len(column) > length:
-                        raise InputError(f"Expected {length} numbers a signal, but {path} has {len(column)} or more.")
-                elif len(values) != length or column:
-                    raise InputError(
-                        f"Expected {length} numbers a signal, but line {number} of {path} has {len(values)}."
-                    )
-                else:
-                    rows.append(values)
-                if len(rows) == self._batch_size:
-                    yield str(path), count, self._cast(np.asarray(rows), str(path), count), ""
-                    count += len(rows)
-                    rows = []
+        for number, values in _lines_of_numbers(path, length):
+            if len(values) == 1 and length > 1 and not rows and count == 0:
+                column += values
+                if len(column) > length:
+                    raise InputError(f"Expected {length} numbers a signal, but {path} has {len(column)} or more.")
+            elif len(values) != length or column:
+                raise InputError(f"Expected {length} numbers a signal, but line {number} of {path} has {len(values)}.")
+            else:
+                rows.append(values)
+            if len(rows) == self._batch_size:
+                yield str(path), count, self._cast(np.asarray(rows), str(path), count), ""
+                count += len(rows)
+                rows = []
         if column:
             if len(column) != length:
                 raise InputError(f"Expected {length} numbers a signal, but {path} has {len(column)}.")
@@ -361,7 +342,27 @@ def _require_positive(name: str, value: int) -> int:
     return value
 
 
+def _lines_of_numbers(path: Path, length: int) -> Iterator[tuple[int, list[float]]]:
+    """The numbers of each line that has some, and which line it is; `#` starts a comment, one heading is skipped."""
+    first = True
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(iter(lambda: file.readline(LINE + 1), ""), 1):
+            if len(line) > LINE:
+                raise InputError(f"Expected {length} numbers a signal, but line {number} of {path} has no end.")
+            words = _words(line.split("#", 1)[0])
+            if not words:
+                continue
+            heading = first and (not any(map(_is_number, words)) or words == [str(i) for i in range(length)])
+            first = False
+            if heading:
+                continue
+            if not all(map(_is_number, words)):
+                raise InputError(f"Expected numbers, but line {number} of {path} reads {line.strip()!r:.60}.")
+            yield number, [float(word) for word in words]
+
+
 def _words(line: str) -> list[str]:
+    """Between semicolons a comma is a decimal one, as spreadsheets write it in much of Europe."""
     return line.replace('"', "").replace(",", "." if ";" in line else " ").replace(";", " ").split()
 
 

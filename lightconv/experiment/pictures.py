@@ -2,7 +2,7 @@
 
 import io
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,7 @@ from lightconv.experiment.rows import Row, means
 from lightconv.style import COLOURS, INK, NORMAL, QUIET, SMALL, dress
 
 _WIDTH = 10.0
+_DASHED = (0, (4, 2))
 _ACCURACIES = (0, 20, 40, 60, 80, 90, 95, 97, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99)
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#f6d9c6", "#d9601a", "#7a2d06"])
 
@@ -29,6 +30,7 @@ def curves(rows: Sequence[Row]) -> bytes:
     names = list(dict.fromkeys(row.row for row in rows))
     colours = dict(zip(names, _cycled(len(names)), strict=True))
     few = len(names) <= 4
+    mixed = len({row.followed for row in rows}) > 1
     if len(levels) > 1:
         figure = _figure(_WIDTH, 5.0)
         grid = figure.subplots(2, len(levels), sharey="row", squeeze=False)
@@ -39,11 +41,11 @@ def curves(rows: Sequence[Row]) -> bytes:
         here = [row for row in rows if row.level == level]
         for axes, metric in zip(grid[:, column], ("loss", "accuracy"), strict=True):
             for row in here:
-                _line(axes, row, f"{row.followed}_{metric}", colours[row.row])
+                style = _DASHED if mixed and row.followed == "train" else "-"
+                _line(axes, row, f"{row.followed}_{metric}", colours[row.row], style)
                 if few and row.followed == "val":
                     _line(axes, row, f"train_{metric}", colours[row.row], in_training=True)
-            followed = {"val": "on held-out samples", "train": "in training"}[here[0].followed]
-            title = f"{metric}{', %' * (metric == 'accuracy')}, {followed}"
+            title = f"{metric}{', %' * (metric == 'accuracy')}, {_followed(row.followed for row in here)}"
             if len(levels) > 1:
                 title = str(level) if metric == "loss" else ""
             dress(axes, title, "epoch" if metric == "accuracy" or len(levels) == 1 else "")
@@ -56,7 +58,7 @@ def curves(rows: Sequence[Row]) -> bytes:
     handles = [grid[0, 0].plot([], [], color=colours[name], linewidth=1.8, label=name)[0] for name in names]
     if few and any(row.followed == "val" for row in rows):
         handles += grid[0, 0].plot([], [], color=QUIET, linewidth=1.8, label="on held-out samples")
-        handles += grid[0, 0].plot([], [], color=QUIET, linewidth=1, linestyle=(0, (4, 2)), label="in training")
+        handles += grid[0, 0].plot([], [], color=QUIET, linewidth=1, linestyle=_DASHED, label="in training")
     figure.legend(
         handles=handles,
         loc="outside lower center",
@@ -110,17 +112,19 @@ def seen(rows: Sequence[Row]) -> bytes:
     names = list(dict.fromkeys(row.row for row in rows))
     colours = dict(zip(names, _cycled(len(names)), strict=True))
     counts = sorted({row.samples["train"] for row in rows})
+    mixed = len({row.followed for row in rows}) > 1
     for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for row in rows:
             scale = 100 if metric == "accuracy" else 1
             y = [scale * value for value in means(row.curves[f"{row.followed}_{metric}"])]
             x = [(epoch + 1) * row.samples["train"] for epoch in range(len(y))]
             width = 0.9 + 1.3 * counts.index(row.samples["train"]) / max(1, len(counts) - 1)
-            axes.plot(x, y, color=colours[row.row], linewidth=width, marker="o", markersize=2 + width, alpha=0.75)
-        followed = {"val": "on held-out samples", "train": "in training"}[rows[0].followed]
-        dress(
-            axes, f"{metric}{', %' * (metric == 'accuracy')}, {followed}", "training samples seen, all epochs together"
-        )
+            axes.plot(
+                x, y, color=colours[row.row], linewidth=width, marker="o", markersize=2 + width, alpha=0.75,
+                linestyle=_DASHED if mixed and row.followed == "train" else "-",
+            )  # fmt: skip
+        title = f"{metric}{', %' * (metric == 'accuracy')}, {_followed(row.followed for row in rows)}"
+        dress(axes, title, "training samples seen, all epochs together")
         axes.set_xscale("log")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
@@ -275,18 +279,29 @@ def mistakes(found: Sequence[Mapping[str, Any]], samples: Tensor, class_names: S
     return _png(figure)
 
 
-def _line(axes: Axes, row: Row, metric: str, colour: str, in_training: bool = False) -> None:
+def _followed(kinds: Iterable[str]) -> str:
+    """What was watched of some runs: the held-out samples, or the training ones where a run holds none out.
+
+    >>> _followed(["val", "train", "val"])
+    'on held-out samples (dashed: in training)'
+    """
+    names = {"val": "on held-out samples", "train": "in training"}
+    known = set(kinds)
+    return names[known.pop()] if len(known) == 1 else "on held-out samples (dashed: in training)"
+
+
+def _line(axes: Axes, row: Row, metric: str, colour: str, style: Any = "-", in_training: bool = False) -> None:
     if metric not in row.curves:
         return
     scale = 100 if metric.endswith("accuracy") else 1
     values = [[scale * (float("nan") if v is None else v) for v in seed] for seed in row.curves[metric]]
     epochs = range(1, 1 + len(values[0]))
     if in_training:
-        axes.plot(epochs, means(values), color=colour, linewidth=1, linestyle=(0, (4, 2)))
+        axes.plot(epochs, means(values), color=colour, linewidth=1, linestyle=_DASHED)
         return
     low, high = ([pick(epoch) for epoch in zip(*values, strict=True)] for pick in (min, max))
     axes.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.plot(epochs, means(values), color=colour, linewidth=1.8)
+    axes.plot(epochs, means(values), color=colour, linewidth=1.8, linestyle=style)
 
 
 def _error(accuracy: float) -> float:

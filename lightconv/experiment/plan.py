@@ -131,41 +131,35 @@ def read_plan(
     """
     path = find_config(config)
     content = _mapping(read_yaml(path), f"'{path}'", _PLAN_KEYS, required=("title", "parts"))
-    override = dict(options or {})
     short = _mapping(content.get("quick", {}), "`quick`", _QUICK_KEYS, dotted=True)
-    if quick:
-        if not short:
-            raise UsageError(f"Expected a configuration with a quick form, but '{path}' has no `quick`.")
-        override = {**{key: value for key, value in short.items() if "." in key}, **override}
+    if quick and not short:
+        raise UsageError(f"Expected a configuration with a quick form, but '{path}' has no `quick`.")
+    if not quick:
+        short = {}
+    override = {key: value for key, value in short.items() if "." in key} | dict(options or {})
     differences = [f"`{key}` is {_text(value)} in all runs" for key, value in override.items()]
+    chosen = tuple(seeds or ())
+    if "seeds" in short and not chosen:
+        chosen = _seeds(short["seeds"], "quick.seeds")
+        differences.insert(0, f"seeds {', '.join(map(str, chosen))} only")
     all_seeds = _seeds(content.get("seeds", [1]), "seeds")
     parts, left_out = [], []
     earlier: dict[str, Run] = {}
     for number, entry in enumerate(content["parts"] if isinstance(content["parts"], list) else [None]):
         part = _part(entry, f"`parts[{number}]`", all_seeds, earlier)
-        kept = []
-        for run in part.runs:
-            chosen = tuple(seeds) if seeds else run.seeds
-            if quick and not seeds and "seeds" in short:
-                chosen = _seeds(short["seeds"], "quick.seeds")
-            run = replace(run, options={**run.options, **override}, seeds=chosen)
-            earlier.setdefault(run.name, run)
-            fits = _fits(run.name, only) and (not quick or _fits(run.name, short.get("only")))
-            if fits:
-                kept.append(run)
-            elif quick and _fits(run.name, only):
-                left_out.append(run.name)
+        runs = [replace(run, options={**run.options, **override}, seeds=chosen or run.seeds) for run in part.runs]
+        earlier = {run.name: run for run in runs} | earlier
+        asked = [run for run in runs if _fits(run.name, only)]
+        kept = [run for run in asked if _fits(run.name, short.get("only"))]
+        left_out += [run.name for run in asked if run not in kept]
         if kept:
             closer = tuple(name for name in part.closer if any(name == run.name for run in kept))
-            parts.append(Part(part.name, part.title, part.text, tuple(kept), closer, part.against, part.references))
+            parts.append(replace(part, runs=tuple(kept), closer=closer))
     if not parts:
         raise UsageError(f"Expected `--only` to leave some runs, but none fits {' '.join(only or [])}.")
     names = [part.name for part in parts]
     if len({*names}) < len(names):
         raise UsageError(f"Expected the parts of '{path}' to have different names, but got {', '.join(names)}.")
-    if quick and "seeds" in short and not seeds:
-        few = ", ".join(map(str, _seeds(short["seeds"], "quick.seeds")))
-        differences.insert(0, f"seeds {few} only")
     if left_out:
         count = len(left_out) + sum(len(part.runs) for part in parts)
         differences.append(f"{len(left_out)} of {count} runs are left out")

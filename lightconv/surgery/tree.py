@@ -11,7 +11,7 @@ import functools
 import types
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch.fx
@@ -61,10 +61,6 @@ def _storage(value: Tensor | None) -> Any:
         return id(value)
 
 
-def _cells(value: types.FunctionType) -> tuple[types.CellType, ...]:
-    return value.__closure__ or ()
-
-
 def rebuild(root: nn.Module, change: Callable[[nn.Module], Any], closed: Callable[[nn.Module], bool]) -> nn.Module:
     """Copy the tree, module by module.
 
@@ -81,72 +77,103 @@ def rebuild(root: nn.Module, change: Callable[[nn.Module], Any], closed: Callabl
             result = _of_graph(module) if isinstance(module, torch.fx.GraphModule) else object.__new__(result)
             copied.append((module, result))
         new[id(module)] = result
-    kept = {
-        _storage(value) for module, _ in copied for value in (*module._parameters.values(), *module._buffers.values())
-    }
-    # hook handles refer to the dictionaries that they remove from
-    dictionaries = {id(value) for module, _ in copied for value in vars(module).values() if isinstance(value, dict)}
+    move = _Move(new, [module for module, _ in copied])
+    for old, result in copied:
+        for name, value in vars(old).items():
+            if not (isinstance(old, torch.fx.GraphModule) and name in _OF_A_GRAPH):
+                vars(result)[name] = move.function(value) if type(value) is types.FunctionType else move(value)
+    return new[id(root)]
 
-    def moved(value: Any) -> Any:
-        if id(value) in new:
-            return new[id(value)]
-        kind = type(value)
-        if kind in (dict, OrderedDict):
-            result: Any = kind()
-            new[id(value)] = result
-            for key, item in value.items():
-                result[key] = moved(item)
-            return result
-        if kind in (list, deque):
-            result = [] if kind is list else deque(maxlen=value.maxlen)
-            new[id(value)] = result
-            result.extend(moved(item) for item in value)
-            return result
-        if kind in (set, frozenset):
-            return kind(moved(item) for item in value)
-        if kind is tuple:
-            return tuple(moved(item) for item in value)
-        if kind is types.MethodType:
-            return types.MethodType(value.__func__, moved(value.__self__)) if id(value.__self__) in new else value
-        if kind is functools.partial:
-            arguments = (moved(item) for item in value.args)
-            return functools.partial(moved(value.func), *arguments, **{k: moved(v) for k, v in value.keywords.items()})
-        if kind is _WrappedHook:
-            owner = value.module() if value.with_module else None
-            return _WrappedHook(moved(value.hook), None if owner is None else moved(owner))
-        if kind is RemovableHandle:
-            return _handle(value)
-        if kind is Tensor and not value.requires_grad and _storage(value) not in kept:
-            return new.setdefault(id(value), value.clone())
-        return value
 
-    def function(value: types.FunctionType) -> types.FunctionType:
+class _Move:
+    """What stands in an attribute of an old module, for the new one: containers anew, references led to the new tree.
+
+    Args:
+        new: the new object for each old one, by its id; grows with what is copied, so that nothing is copied twice.
+        old: the modules that are copied.
+    """
+
+    def __init__(self, new: dict[int, Any], old: Sequence[nn.Module]) -> None:
+        self.new = new
+        shared = (value for module in old for value in (*module._parameters.values(), *module._buffers.values()))
+        self.kept = {_storage(value) for value in shared}
+        # hook handles refer to the dictionaries that they remove from
+        self.dictionaries = {id(value) for module in old for value in vars(module).values() if isinstance(value, dict)}
+        self.kinds: dict[type, Callable[[Any], Any]] = {
+            dict: self.mapping,
+            OrderedDict: self.mapping,
+            list: self.sequence,
+            deque: self.sequence,
+            set: self.at_once,
+            frozenset: self.at_once,
+            tuple: self.at_once,
+            types.MethodType: self.method,
+            functools.partial: self.partial,
+            _WrappedHook: self.hook,
+            RemovableHandle: self.handle,
+            Tensor: self.tensor,
+        }
+
+    def __call__(self, value: Any) -> Any:
+        if id(value) in self.new:
+            return self.new[id(value)]
+        kind = self.kinds.get(type(value))
+        return value if kind is None else kind(value)
+
+    def mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        self.new[id(value)] = result = type(value)()  # before its items, which may refer to it
+        for key, item in value.items():
+            result[key] = self(item)
+        return result
+
+    def sequence(self, value: Any) -> Any:
+        result: Any = deque(maxlen=value.maxlen) if isinstance(value, deque) else []
+        self.new[id(value)] = result
+        result.extend(self(item) for item in value)
+        return result
+
+    def at_once(self, value: Any) -> Any:
+        return type(value)(self(item) for item in value)
+
+    def method(self, value: types.MethodType) -> types.MethodType:
+        owner = value.__self__
+        return types.MethodType(value.__func__, self(owner)) if id(owner) in self.new else value
+
+    def partial(self, value: functools.partial[Any]) -> functools.partial[Any]:
+        named = {name: self(item) for name, item in value.keywords.items()}
+        return functools.partial(self(value.func), *(self(item) for item in value.args), **named)
+
+    def hook(self, value: Any) -> _WrappedHook:
+        owner = value.module() if value.with_module else None
+        return _WrappedHook(self(value.hook), None if owner is None else self(owner))
+
+    def handle(self, value: RemovableHandle) -> RemovableHandle:
+        hooks = value.hooks_dict_ref()
+        if id(hooks) not in self.dictionaries:
+            return value
+        result = RemovableHandle.__new__(RemovableHandle)
+        result.id = value.id
+        result.hooks_dict_ref = weakref.ref(self(hooks))
+        result.extra_dict_ref = tuple(weakref.ref(self(extra)) for ref in value.extra_dict_ref if (extra := ref()))
+        return result
+
+    def tensor(self, value: Tensor) -> Tensor:
+        shared = value.requires_grad or _storage(value) in self.kept
+        return value if shared else self.new.setdefault(id(value), value.clone())
+
+    def function(self, value: types.FunctionType) -> types.FunctionType:
         """One made in a module's constructor, with `self` in its closure, such as a lambda or a wrapped method."""
-        cells = tuple(types.CellType(moved(cell.cell_contents)) if _leads(cell) else cell for cell in _cells(value))
-        if cells == _cells(value):
+        old = value.__closure__ or ()
+        cells = tuple(types.CellType(self(cell.cell_contents)) if self.leads(cell) else cell for cell in old)
+        if cells == old:
             return value
         result = types.FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, cells)
         result.__kwdefaults__, result.__qualname__ = value.__kwdefaults__, value.__qualname__
         result.__doc__, result.__module__ = value.__doc__, value.__module__
-        vars(result).update((k, moved(v) if isinstance(v, types.MethodType) else v) for k, v in vars(value).items())
+        vars(result).update((k, self(v) if isinstance(v, types.MethodType) else v) for k, v in vars(value).items())
         return result
 
-    def _leads(cell: types.CellType) -> bool:
+    def leads(self, cell: types.CellType) -> bool:
+        """Whether a closure's cell holds a module of the tree, or a method of one."""
         content = contents(cell)
-        return id(getattr(content, "__self__", content)) in new
-
-    def _handle(value: RemovableHandle) -> RemovableHandle:
-        hooks = value.hooks_dict_ref()
-        if id(hooks) not in dictionaries:
-            return value
-        result = RemovableHandle.__new__(RemovableHandle)
-        result.id = value.id
-        result.hooks_dict_ref = weakref.ref(moved(hooks))
-        result.extra_dict_ref = tuple(weakref.ref(moved(extra)) for ref in value.extra_dict_ref if (extra := ref()))
-        return result
-
-    for old, result in copied:
-        for name, value in vars(old).items():
-            if not (isinstance(old, torch.fx.GraphModule) and name in _OF_A_GRAPH):
-                vars(result)[name] = function(value) if type(value) is types.FunctionType else moved(value)
-    return new[id(root)]
+        return id(getattr(content, "__self__", content)) in self.new

@@ -138,7 +138,13 @@ parts:
         assert sum(map(sum, counts)) == 1000
         assert all(sum(line) == 100 for line in counts)
     html = (folder / "report.html").read_text()
-    assert "It differs from the whole experiment: seeds 5 only; `data.fraction` is 0.05 in all runs." in html
+    for said in (
+        "This is the quick form. It differs from the whole experiment: seeds 5 only; ",
+        "<code>data.fraction</code> is 0.05 in all runs; <code>data.variant</code> is digits in all runs.",
+        "lightconv experiment --config pictures.yaml ",
+        "--only &#39;ours, *&#39;",
+    ):
+        assert said in html
     kinds = {path.stem for path in (folder / "pictures").iterdir()}
     assert {"pairs-sweep", "pairs-seen", "pairs-curves"} <= kinds
     assert "not MNIST" in result["data"]["title"]
