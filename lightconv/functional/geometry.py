@@ -95,6 +95,9 @@ def batched(input: Tensor, spatial: int, name: str, empty_channels: bool = True)
     """`input` with a batch axis, and whether it had one."""
     if not isinstance(input, Tensor):
         raise TypeError(f"Expected `input` of {name} to be a tensor, but got {show(input)}.")
+    if input.layout is not torch.strided or input.is_nested:
+        kind = "a nested one" if input.is_nested else str(input.layout).removeprefix("torch.")
+        raise NotImplementedError(f"Expected `input` of {name} to be a dense tensor, but got {kind}.")
     if input.dim() == spatial + 2:
         return input, True
     if input.dim() == spatial + 1:

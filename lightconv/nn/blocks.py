@@ -13,7 +13,19 @@ __all__ = ["ConvMaxPoolReLU"]
 class ConvMaxPoolReLU(Conv2d):
     """Convolution, max-pooling and ReLU: a `Conv2d` with `pool_size`, and its parameters and keys.
 
-    Computes `lightconv.functional.conv_max_pool_relu`, which keeps less for the backward pass than three layers.
+    Computes `lightconv.functional.conv_max_pool_relu`, which keeps less for the backward pass than three layers:
+
+        y = relu(max_pool(conv(x), pool_size))
+
+    from (N, C_in, H, W), or without N, to (N, C_out, out // pool_size), where out is the convolution's size.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as in `Conv2d`.
+        pool_size: size and stride of the pooling windows: one integer, or one for each axis.
+
+    Raises:
+        RuntimeError, TypeError: in `forward`, for an input or numbers that do not fit, `pool_size` beyond the
+            convolution's output among them.
 
     >>> import torch
     >>> block = ConvMaxPoolReLU(1, 10, kernel_size=5)

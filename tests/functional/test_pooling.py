@@ -301,6 +301,21 @@ def test_arrays_where_one_word_is_expected_are_refused(call, name, value):
         call(torch.ones(1, 1, 4, 4), value)
 
 
+@pytest.mark.parametrize(
+    ("x", "kind"),
+    [
+        (torch.ones(1, 1, 4).to_sparse(), "sparse_coo"),
+        (torch.ones(1, 1, 4).to_mkldnn(), "_mkldnn"),
+        (torch.nested.nested_tensor([torch.ones(1, 4), torch.ones(1, 5)]), "a nested one"),
+    ],
+    ids=["sparse", "mkldnn", "nested"],
+)
+def test_tensors_of_another_kind_are_refused(x, kind):
+    for call in (lambda: F.conv1d(x, torch.ones(1, 1, 2)), lambda: F.max_pool1d(x, 2)):
+        with pytest.raises(NotImplementedError, match=f"to be a dense tensor, but got {kind}"):
+            call()
+
+
 @pytest.mark.parametrize("name", ["max_pool1d", "avg_pool1d"])
 def test_compiling_warns_of_nothing(name):
     def halved(x):
