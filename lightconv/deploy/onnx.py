@@ -62,7 +62,7 @@ def to_onnx(
     opset: int = 20,
     verify: bool = True,
 ) -> ExportReport:
-    """Export a module, in evaluation mode, and compare what onnxruntime makes of it with the module.
+    """Export a module, in evaluation mode without autocast, and compare what onnxruntime makes of it with the module.
 
     Every layer of `lightconv.nn` becomes its native ONNX operator. The file holds nothing about the machine
     that wrote it; the same module and arguments give the same bytes. It appears under its name only after
@@ -263,11 +263,14 @@ def _titles(name: str, given: Any) -> dict[int, str]:
 
 @contextlib.contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and every submodule's own mode back afterwards."""
+    """Evaluation mode without autocast, and every submodule's own mode back afterwards."""
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:
-        yield
+        with contextlib.ExitStack() as stack:
+            for device in filter(torch.is_autocast_enabled, ("cpu", "cuda")):
+                stack.enter_context(torch.autocast(device, enabled=False))
+            yield
     finally:
         for part in training:
             part.training = True

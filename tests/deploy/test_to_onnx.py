@@ -80,10 +80,18 @@ class Siamese(nn.Module):
 
 
 def test_one_tensor_as_two_arguments_is_two_inputs(tmp_path: Path) -> None:
-    module, path = torch.compile(Siamese()), tmp_path / "net.onnx"  # compiled, it has no names for its arguments
+    # compiled, it has no names for its arguments
+    module, path = torch.compile(Siamese(), backend="eager"), tmp_path / "net.onnx"
     x, y = torch.randn(2, 2, 1, 9)
     to_onnx(module, (x, x), path)
     torch.testing.assert_close(torch.from_numpy(run(path, x, y)[0]), module._orig_mod(x, y).detach())
+
+
+def test_autocast_around_an_export_does_not_reach_it(tmp_path: Path) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        report = to_onnx(nn.Conv1d(1, 2, 3), torch.randn(1, 1, 9), tmp_path / "net.onnx")
+        assert torch.is_autocast_enabled("cpu")
+    assert report.nodes == {"Conv": 1}
 
 
 def test_a_fixed_batch(tmp_path: Path) -> None:
