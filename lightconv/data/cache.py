@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def cached(path: Path, layout: Layout, make: Callable[[], Arrays], required: boo
     Raises:
         Unwritable: if the file has to be written and cannot be.
     """
-    if path.exists():
+    if os.path.exists(path):  # which, unlike Path's, has an answer for folders that are closed
         try:
             return _read(path, layout)
         except (OSError, Damaged) as error:

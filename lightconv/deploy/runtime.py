@@ -191,10 +191,13 @@ class Classifier:
             InputError: if the folder holds none.
         """
         path = Path(path)
-        if not path.is_dir():
+        if not os.path.isdir(path):
             return [path]
         kinds = self._kinds()
-        files = sorted(f for f in path.iterdir() if f.suffix.lower() in kinds and not f.name.startswith("."))
+        try:
+            files = sorted(f for f in path.iterdir() if f.suffix.lower() in kinds and not f.name.startswith("."))
+        except OSError as error:
+            raise InputError(f"Expected a folder that can be read, but {path} is not: {_reason(error)}.") from error
         if not files:
             raise InputError(f"Expected files ({', '.join(kinds)}) in folder {path}, but there are none.")
         return files
@@ -204,7 +207,7 @@ class Classifier:
 
     def _file(self, path: Path) -> Iterator[tuple[str, int, np.ndarray, str]]:
         known = self._kinds()
-        if path.is_dir():
+        if os.path.isdir(path):
             for file in self.files(path):
                 yield from self._file(file)
             return
@@ -214,8 +217,8 @@ class Classifier:
                 f"Expected a file of {'signals' if len(self.shape) == 1 else 'pictures'} ({', '.join(known)}), "
                 f"but got {path}."
             )
-        if not path.is_file():
-            raise InputError(f"Expected {path} to be a file, but there is none of that name.")
+        if not os.path.isfile(path):
+            raise InputError(f"Expected {path} to be a file, but there is none of that name that can be read.")
         try:
             if suffix in ARRAY_FILES:
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -312,12 +315,12 @@ def shipped_models() -> dict[str, Path]:
 
 def _find_model(path_or_name: str | os.PathLike[str]) -> Path:
     path = Path(path_or_name)
-    if path.is_file():
+    if os.path.isfile(path):  # which, unlike Path's, has an answer for folders that are closed
         return path
     shipped = shipped_models()
     if str(path_or_name) in shipped:
         return shipped[str(path_or_name)]
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"Expected an ONNX file, but {path} is a folder.")
     names = f"; models that come with the package: {', '.join(shipped)}" if shipped else ""
     raise InputError(f"Expected an ONNX file, but there is none named {path}{names}.")

@@ -64,7 +64,7 @@ def backend(name: str | None = None) -> Any:
     """Choose which code computes the layers, for the whole process; without argument, return the choice.
 
     - `"auto"` (the default): compiled kernels where they support the case, else the definition;
-    - `"definition"`: PyTorch primitives, as written in `lightconv.functional`;
+    - `"definition"`: PyTorch primitives, as written in `lightconv.functional`, in pieces that fit the workspace;
     - `"native"`: our compiled kernels; like "auto", but an error where they are not installed;
     - `"aten"`: PyTorch's own operators, to compare with.
 

@@ -270,6 +270,21 @@ def test_pictures_that_cannot_be_used(image_model: Path, source, words: str) -> 
         Classifier(image_model).predict(source)
 
 
+def test_a_folder_that_is_closed(image_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*args: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("iterdir", "stat"):
+        monkeypatch.setattr(Path, name, closed)
+    with pytest.raises(InputError, match="there is none named"):
+        Classifier(tmp_path / "no.onnx")
+    classifier = Classifier(image_model)
+    with pytest.raises(InputError, match=r"a folder that can be read.*permission denied"):
+        classifier.predict(tmp_path)
+    with pytest.raises(InputError, match=r"no\.png to be a file"):
+        classifier.predict(tmp_path / "no.png")
+
+
 def test_a_damaged_picture(image_model: Path, prepared: np.ndarray, tmp_path: Path) -> None:
     Image.fromarray(prepared).save(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
