@@ -2,7 +2,9 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -271,11 +273,16 @@ def test_pictures_that_cannot_be_used(image_model: Path, source, words: str) -> 
 
 
 def test_a_folder_that_is_closed(image_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def closed(*args: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    def closed(open_: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(path: Path, **options: Any) -> Any:
+            if path.is_relative_to(tmp_path):
+                raise PermissionError(13, "Permission denied")
+            return open_(path, **options)
+
+        return refuse
 
     for name in ("iterdir", "stat"):
-        monkeypatch.setattr(Path, name, closed)
+        monkeypatch.setattr(Path, name, closed(getattr(Path, name)))
     with pytest.raises(InputError, match="there is none named"):
         Classifier(tmp_path / "no.onnx")
     classifier = Classifier(image_model)
