@@ -24,6 +24,10 @@ COMMANDS = {
 }
 
 
+# they call --root what the commands that train call --data.root
+_OWN_OPTIONS = ("data", "export", "quantize", "summary")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return the exit status: 0, or 2 after wrong use, 1 after a failure, 130 after Ctrl-C.
 
@@ -52,7 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         else:
-            print(f"lightconv: {_one_line(error)}", file=sys.stderr)
+            text = _one_line(error)
+            if arguments and arguments[0] in _OWN_OPTIONS:
+                text = text.replace("`--data.", "`--")
+            print(f"lightconv: {text}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) and not _starved(error) else 1
 
 

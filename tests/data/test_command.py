@@ -40,6 +40,7 @@ def test_prepare_tells_what_is_there(capsys: pytest.CaptureFixture):
         (["show", "--variant", "letters"], "letters"),
         (["prepare", "--variant", "mnist1d", "--source", "npm"], "generated"),
         (["prepare", "--variant", "mnist", "--source", "local", "--root", "nowhere"], "nowhere"),
+        (["prepare", "--variant", "mnist1d", "--root", "file"], "name another with `--root`"),
         (["show", "--variant", "digits", "--output", "file/x.png"], "file/x.png"),
         (["show", "--variant", "digits", "--output", "file.jpg"], "a .png file"),
         (["show", "--variant", "digits", "--first", "-1"], "--first"),
