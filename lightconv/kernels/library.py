@@ -57,6 +57,15 @@ def library_path() -> Path:
     return Path(os.environ.get(ENVIRONMENT_LIBRARY) or build.LIBRARY)
 
 
+def _answer(status: int, function: Any, arguments: Any) -> int:
+    """What a kernel returns, unless that is that it has run out of memory."""
+    if status < 0:
+        raise MemoryError(
+            "Expected memory for what a kernel keeps while it runs, but the system has no more; take a smaller batch."
+        )
+    return status
+
+
 class Library:
     """The functions that a shared library has for one instruction set.
 
@@ -94,6 +103,7 @@ class Library:
             function = getattr(loaded, f"{variant}_{name}")
             function.argtypes = [ctypes.c_void_p] * _ARGUMENTS[name]
             function.restype = ctypes.c_int
+            function.errcheck = _answer
             self.functions[name + _SUFFIXES[dtype]] = function
 
         for name in _ARGUMENTS:

@@ -152,3 +152,35 @@ def test_half_precision_is_computed_in_float32(dtype):
         ):
             assert got.dtype == dtype
             torch.testing.assert_close(got.float(), want, rtol=0.05, atol=0.05 * want.abs().max().item())
+
+
+OUT_OF_MEMORY = """
+import resource, torch
+import lightconv.nn.functional as F
+x, w = torch.ones(2, 512, 9, 9), torch.ones(512, 512, 9, 9)
+F.conv2d(x[:, :8], w[:8, :8])
+used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize"))
+before = resource.getrlimit(resource.RLIMIT_AS)
+for threads in (1, 2):
+    torch.set_num_threads(threads)
+    torch.ones(1000, 1000).sum()
+    resource.setrlimit(resource.RLIMIT_AS, ((used << 10) + (64 << 20), before[1]))
+    try:
+        F.conv2d(x, w)
+    except MemoryError as error:
+        print(error)
+resource.setrlimit(resource.RLIMIT_AS, before)
+print(F.conv2d(x, w).unique().item())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit of memory")
+def test_without_memory_for_itself_a_kernel_gives_up_and_the_process_goes_on():
+    if not available():
+        pytest.skip("there are no compiled kernels")
+    result = subprocess.run([sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    *told, last = result.stdout.splitlines()
+    assert len(told) == 2
+    assert all(line.startswith("Expected memory for what a kernel keeps while it runs") for line in told)
+    assert float(last) == 512 * 9 * 9

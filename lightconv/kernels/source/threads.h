@@ -3,6 +3,7 @@
 
 #include "vectors.h"
 
+#include <new>
 #include <stdlib.h>
 #if defined(_OPENMP)
 #include <omp.h>
@@ -33,11 +34,13 @@ struct Scratch {
         const size_t wanted = (size_t)count * sizeof(T) + 64;
         if (EXACT ? wanted != size : wanted > size) {
             free(memory);
-            size = EXACT ? wanted : (wanted + 4095) / 4096 * 4096;
             memory = nullptr;
+            size = 0;
+            const size_t rounded = EXACT ? wanted : (wanted + 4095) / 4096 * 4096;
             void* fresh = nullptr;
-            if (posix_memalign(&fresh, 64, size)) abort();
+            if (posix_memalign(&fresh, 64, rounded)) throw std::bad_alloc();
             memory = (char*)fresh;
+            size = rounded;
         }
         if (EXACT) memset(memory, 0xff, size);
         return (T*)memory;
@@ -59,8 +62,17 @@ template <class Work>
 void share(index_t items, index_t threads, const Work& work) {
 #if defined(_OPENMP)
     if (threads > 1 && items > 1) {
+        bool refused = false;  // no exception may leave a thread
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads < items ? (int)threads : (int)items)
-        for (index_t item = 0; item < items; item++) work(item);
+        for (index_t item = 0; item < items; item++) {
+            try {
+                work(item);
+            } catch (const std::bad_alloc&) {
+#pragma omp atomic write
+                refused = true;
+            }
+        }
+        if (refused) throw std::bad_alloc();
         return;
     }
 #endif
