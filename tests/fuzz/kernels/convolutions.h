@@ -170,7 +170,7 @@ void check_block(Bytes& from, Numbers& numbers) {
     index_t window = 0;  // winners lie in rows
     elements(forward.y_stride, of_y, [&](const Counts& index, index_t at) {
         double best = -INFINITY;
-        Counts winner;
+        Counts winner{};
         index_t number = -1;
         for (index_t i = 0; i < forward.pool[0] * forward.pool[1]; i++) {
             const Counts inner = {index[0], index[1], index[2], index[3] * forward.pool[0] + i / forward.pool[1],
