@@ -70,7 +70,7 @@ def to_onnx(
     on other inputs at batch sizes 1, 2 and 5. If anything fails, an older file of that name stays.
 
     Args:
-        module: any module; its mode is put back afterwards.
+        module: any module; its mode and its buffers are put back afterwards.
         args: example arguments. Their tensors' sizes are fixed in the graph, except for dynamic axes.
         path: the file to write, in an existing folder.
         input_names: a name for each tensor among the arguments; by default those of `forward`.
@@ -263,8 +263,9 @@ def _titles(name: str, given: Any) -> dict[int, str]:
 
 @contextlib.contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode without autocast, and every submodule's own mode back afterwards."""
+    """Evaluation mode without autocast; every submodule's own mode and its buffers as they were afterwards."""
     training = [part for part in module.modules() if part.training]
+    buffers = [(part, name, it, it.clone()) for part in module.modules() for name, it in _buffers(part)]
     module.eval()
     try:
         with contextlib.ExitStack() as stack:
@@ -274,6 +275,14 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part in training:
             part.training = True
+        for part, name, buffer, content in buffers:
+            part._buffers[name] = buffer
+            if not buffer.is_meta and not torch.equal(buffer, content):
+                buffer.copy_(content)
+
+
+def _buffers(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [(name, buffer) for name, buffer in module._buffers.items() if buffer is not None]
 
 
 # --- the graph --------------------------------------------------------------------------------------------------

@@ -316,6 +316,25 @@ def test_without_verification_the_difference_is_unknown(tmp_path: Path) -> None:
     assert to_onnx(Unstable(), torch.randn(2, 9), tmp_path / "net.onnx", verify=False).largest_difference is None
 
 
+def test_what_a_module_counts_in_a_buffer_is_put_back(tmp_path: Path) -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(()))
+            self.register_buffer("last", torch.zeros(()))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls.add_(1)
+            self.last = self.calls + 1
+            return 2 * x
+
+    net = Counting()
+    calls, last = net.calls, net.last
+    to_onnx(net, torch.ones(1, 3), tmp_path / "net.onnx")
+    assert (net.calls is calls, net.last is last) == (True, True)
+    assert (calls.item(), last.item()) == (0, 0)
+
+
 def test_the_training_mode_comes_back_after_a_failure(tmp_path: Path) -> None:
     module = nn.Sequential(Unknown(), nn.Dropout())
     with pytest.raises(ExportError):
