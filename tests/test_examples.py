@@ -14,7 +14,7 @@ from lightconv.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-OTHERS = {"cd", "curl", "export", "git", "npm", "pip", "source"}  # programs that are not ours
+OTHERS = {"auditwheel", "cd", "curl", "export", "git", "npm", "pip", "source"}  # programs that are not ours
 
 
 def blocks(page: Path, language: str) -> list[tuple[int, str]]:

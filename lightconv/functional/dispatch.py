@@ -51,11 +51,12 @@ class _Setting:
 
     def __exit__(self, *exception: object) -> None:
         with _changing:
-            blocks = self._open[self._name]
-            place = blocks.index(self)
-            blocks.pop(place)
-            if place < len(blocks):
-                blocks[place]._before = self._before
+            blocks = self._open.setdefault(self._name, [])
+            place = blocks.index(self) if self in blocks else len(blocks)
+            inner = blocks[place + 1 :]
+            blocks[place:] = inner
+            if inner:
+                inner[0]._before = self._before
             else:
                 globals()[self._name] = self._before
 
