@@ -483,6 +483,10 @@ def check_numerically(subject: Subject, operation: Operation, case: Call, thorou
     if not all(t.numel() for t in tensors(made)):
         pytest.skip("an empty tensor has no derivative to compute numerically")
     arguments = [t for t in tensors(made) if t.requires_grad]
+    inputs = sum(t.numel() for t in arguments)
+    outputs_too = inputs + sum(t.numel() for t in floating(function(*made[0], **made[1])))
+    if thorough and inputs * outputs_too > 2_000_000:
+        pytest.skip("so many derivatives one by one take minutes; all at once they are checked")
 
     def of_the_floats(*floats: Tensor) -> tuple[Tensor, ...]:
         given = iter(floats)
