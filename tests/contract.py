@@ -554,9 +554,7 @@ def _check_dtype(
         if error is None:
             # not near torch's: where it rounds on the way to a maximum, another may win
             exact = derivatives(operation.truth, _widened(case, dtype, grad=True))
-            for mine, yours, true in zip(gradients, expected, exact, strict=True):
-                assert mine.dtype == yours.dtype, f"{what}: gradient is {mine.dtype} instead of {yours.dtype}"
-                near(mine.to(true.dtype), true, 4 * TOLERANCE[dtype], f"{what}, gradient")
+            as_good(gradients, expected, exact, f"{what}, gradient", 4 * TOLERANCE[dtype])
 
 
 def _widened(case: Call, dtype: torch.dtype, grad: bool = False) -> tuple[list[Any], dict[str, Any]]:
@@ -575,13 +573,14 @@ def _exactly(operation: Operation, case: Call, dtype: torch.dtype) -> Any:
     return operation.truth(*made[0], **made[1])
 
 
-def as_good(ours: Any, theirs: Any, exact: Any, what: str) -> None:
-    """Assert torch's dtype and shape, and values near the exact ones."""
+def as_good(ours: Any, theirs: Any, exact: Any, what: str, tolerance: float | None = None) -> None:
+    """Assert torch's dtype and shape, and values near the exact ones, by default as the dtype allows."""
     assert len(outputs(ours)) == len(outputs(theirs)), what
     for mine, yours, true in zip(outputs(ours), outputs(theirs), outputs(exact), strict=True):
         assert mine.dtype == yours.dtype, f"{what}: {mine.dtype} instead of {yours.dtype}"
         assert mine.shape == yours.shape, f"{what}: shape {tuple(mine.shape)} instead of {tuple(yours.shape)}"
-        near(mine.to(true.dtype), true, TOLERANCE.get(yours.dtype, 0.0), what)
+        allowed = TOLERANCE.get(yours.dtype, 0.0) if tolerance is None else tolerance
+        near(mine.to(true.dtype), true, allowed, what)
 
 
 def check_autocast(subject: Subject, operation: Operation, case: Call) -> None:
@@ -606,9 +605,7 @@ def check_autocast(subject: Subject, operation: Operation, case: Call) -> None:
                 ) else same(result[0], expected[0], what=what)
                 computed = low if outputs(expected[0])[0].dtype == low else given
                 exact = derivatives(operation.truth, _widened(case, computed, grad=True))
-                for mine, yours, true in zip(result[1], expected[1], exact, strict=True):
-                    assert mine.dtype == yours.dtype, f"gradient of {what}: {mine.dtype} instead of {yours.dtype}"
-                    near(mine.to(true.dtype), true, 4 * TOLERANCE[low], f"gradient of {what}")
+                as_good(result[1], expected[1], exact, f"gradient of {what}", 4 * TOLERANCE[low])
 
 
 def _reshaped(t: Tensor, how: str) -> Tensor:

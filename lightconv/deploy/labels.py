@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lightconv.deploy.runtime import LINE, UNREADABLE
+from lightconv.deploy.runtime import LINE, UNREADABLE, reason_of
 from lightconv.errors import UsageError
 
 __all__ = ["read_labels"]
@@ -30,10 +30,8 @@ def read_labels(path: str | os.PathLike[str]) -> np.ndarray:
     except UsageError:
         raise
     except UNREADABLE as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).splitlines()[0]
-        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else reason
         raise UsageError(
-            f"Expected a file of whole numbers, but {path} cannot be read as one ({reason[:200].rstrip('.')})."
+            f"Expected a file of whole numbers, but {path} cannot be read as one ({reason_of(error)})."
         ) from error
 
 

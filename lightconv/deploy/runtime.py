@@ -106,7 +106,7 @@ class Classifier:
                     "save it as one file."
                 ) from error
             raise InputError(
-                f"Expected {self.path} to be an ONNX model, but onnxruntime cannot load it: {_reason(error)}."
+                f"Expected {self.path} to be an ONNX model, but onnxruntime cannot load it: {reason_of(error)}."
             ) from error
         self.session = session
         self._batch_size = batch_size
@@ -159,7 +159,7 @@ class Classifier:
             try:
                 (chances,) = self.session.run(["probabilities"], {self.input_name: samples})
             except Exception as error:
-                raise InputError(f"Expected {self.path} to run, but onnxruntime fails: {_reason(error)}.") from error
+                raise InputError(f"Expected {self.path} to run, but onnxruntime fails: {reason_of(error)}.") from error
             if chances.shape != (len(samples), len(self.class_names)):
                 raise InputError(
                     f"Expected {self.path} to give {len(samples)} x {len(self.class_names)} probabilities, but it "
@@ -197,7 +197,7 @@ class Classifier:
         try:
             files = sorted(f for f in path.iterdir() if f.suffix.lower() in kinds and not f.name.startswith("."))
         except OSError as error:
-            raise InputError(f"Expected a folder that can be read, but {path} is not: {_reason(error)}.") from error
+            raise InputError(f"Expected a folder that can be read, but {path} is not: {reason_of(error)}.") from error
         if not files:
             raise InputError(f"Expected files ({', '.join(kinds)}) in folder {path}, but there are none.")
         return files
@@ -233,7 +233,7 @@ class Classifier:
         except InputError:
             raise
         except UNREADABLE as error:
-            raise InputError(f"Expected a readable file, but {path} is not: {_reason(error)}.") from error
+            raise InputError(f"Expected a readable file, but {path} is not: {reason_of(error)}.") from error
 
     def _array(self, array: np.ndarray, source: str) -> Iterator[tuple[str, int, np.ndarray, str]]:
         axes = len(self.shape)
@@ -377,7 +377,7 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The first line of somebody else's message, without the full stop."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
