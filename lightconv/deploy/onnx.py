@@ -74,7 +74,8 @@ def to_onnx(
         args: example arguments. Their tensors' sizes are fixed in the graph, except for dynamic axes.
         path: the file to write, in an existing folder.
         input_names: a name for each tensor among the arguments; by default those of `forward`.
-        output_names: a name for each output; by default "output", or "output_0", "output_1", ...
+        output_names: a name for each output; by default the keys of a dictionary or the fields of a named tuple,
+            else "output", or "output_0", "output_1", ...
         dynamic_batch: leave the size of axis 0 of every tensor open; named "batch" in the graph.
         dynamic_axes: further open axes: input name to {axis: name}, or to a list of axes.
         opset: version of the ONNX operator set, at least 19, and no newer than PyTorch can write.
@@ -302,7 +303,7 @@ def _export(
             exported, example = _trace(module, args, axes)
             try:
                 pair_unpooling(exported.graph)
-                titles = _output_titles(output_names, exported.graph_signature.user_outputs, names)
+                titles = _output_titles(output_names, exported, names)
                 program = torch.onnx.export(
                     exported,
                     example,
@@ -382,14 +383,19 @@ def _of_arguments(module: nn.Module, shapes: tuple[Any, ...]) -> tuple[Any, ...]
     return (*shapes[:own], shapes[own:]) if len(shapes) > own else shapes
 
 
-def _output_titles(names: Sequence[str] | None, outputs: Sequence[Any], inputs: Sequence[str]) -> list[str]:
+def _output_titles(
+    names: Sequence[str] | None, exported: torch.export.ExportedProgram, inputs: Sequence[str]
+) -> list[str]:
     """A name for each output; in the graph a tensor is a string, and anything else itself."""
+    outputs = exported.graph_signature.user_outputs
     count = len(outputs)
     other = next((output for output in outputs if not isinstance(output, str) and output is not None), None)
     if other is not None or not any(isinstance(output, str) for output in outputs):
         raise ExportError(f"Expected the module to return tensors, but got {other!r}.")
     if names is None:
-        names = ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
+        names = _keys(exported.call_spec.out_spec, count)
+        if not _are_names(names, count) or {*names} & {*inputs, *exported.state_dict}:
+            names = ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
     elif not _are_names(names, count):
         raise ExportError(f"Expected `output_names` to be {count} different names, but got {names!r}.")
     if both := set(names) & set(inputs):
@@ -397,6 +403,13 @@ def _output_titles(names: Sequence[str] | None, outputs: Sequence[Any], inputs: 
             f"Expected outputs to have other names than inputs, but both have `{min(both)}`; pass `output_names`."
         )
     return list(names)
+
+
+def _keys(structure: pytree.TreeSpec, count: int) -> list[str]:
+    """Where each output lies in what the module returns: "mask", or "features_0"; "" where nothing has a name."""
+    paths, _ = pytree.tree_flatten_with_path(pytree.tree_unflatten(range(count), structure))
+    words = [[getattr(key, "key", getattr(key, "name", getattr(key, "idx", ""))) for key in path] for path, _ in paths]
+    return ["_".join(map(str, path)) if path and isinstance(path[0], str) else "" for path in words]
 
 
 @contextlib.contextmanager

@@ -1,9 +1,12 @@
 """Any module with our layers: the right nodes, the same numbers, nothing of this machine in the file."""
 
+import collections
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -59,13 +62,53 @@ class Several(nn.Module):
 def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
     module, path = Several(), tmp_path / "net.onnx"
     args = (torch.randn(3, 4, 9), torch.tensor([0, 6, 2]))
-    to_onnx(module, args, path, output_names=["map", "best"])
+    to_onnx(module, args, path)
     model = onnx.load(path)
     assert [value.name for value in model.graph.input] == ["signal", "kind"]
     assert [value.name for value in model.graph.output] == ["map", "best"]
     expected = module(*args)
     for result, name in zip(run(path, *args), ("map", "best"), strict=True):
         torch.testing.assert_close(torch.from_numpy(result), expected[name].detach(), rtol=1e-5, atol=1e-5)
+
+
+class Wrapping(nn.Module):
+    """Returns what a function makes of its input."""
+
+    def __init__(self, make: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.make = make
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.make(x * self.scale)
+
+
+Found = collections.namedtuple("Found", ["mask", "score"])
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda y: y + 1, ["output"]),
+        (lambda y: (y + 1, y + 2), ["output_0", "output_1"]),
+        (lambda y: {"out": y + 1}, ["out"]),
+        (lambda y: {"out": y + 1, "features": [y + 2, y + 3]}, ["out", "features_0", "features_1"]),
+        (lambda y: Found(y + 1, y + 2), ["mask", "score"]),
+        (lambda y: {0: y + 1, 1: y + 2}, ["output_0", "output_1"]),
+        (lambda y: ({"a": y + 1}, y + 2), ["output_0", "output_1"]),
+        (lambda y: {"x": y + 1, "y": y + 2}, ["output_0", "output_1"]),  # x is the input
+        (lambda y: {"scale": y + 1, "y": y + 2}, ["output_0", "output_1"]),  # a parameter
+        (lambda y: {"a": [y + 1], "a_0": y + 2}, ["output_0", "output_1"]),
+    ],
+)
+def test_outputs_are_named_as_the_module_names_them(
+    tmp_path: Path, make: Callable[[torch.Tensor], Any], names: list[str]
+) -> None:
+    module, path, x = Wrapping(make), tmp_path / "net.onnx", torch.randn(2, 3)
+    to_onnx(module, x, path)
+    assert [value.name for value in onnx.load(path).graph.output] == names
+    for i, result in enumerate(run(path, x), 1):
+        torch.testing.assert_close(torch.from_numpy(result), (2 * x + i))
 
 
 class Siamese(nn.Module):
