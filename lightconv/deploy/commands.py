@@ -84,12 +84,16 @@ def classify(argv: Sequence[str]) -> None:
     heading = not arguments.json
     for file in files:
         try:
+            held = False
             for batch in classifier.stream(file, arguments.top_k):
+                held = True
                 if heading:
                     print(f"{'file':{width}}  {'index':>6}" + "  label  probability" * arguments.top_k)
                     heading = False
                 for line in _lines(classifier, batch, arguments.json, width):
                     print(line)
+            if not held:
+                complaints.append(f"Expected samples in {file}, but it holds none.")
         except InputError as error:
             complaints.append(str(error))
     sys.stdout.flush()

@@ -66,6 +66,7 @@ def test_files_that_cannot_be_used_are_left_out_and_named(
     signal_model: Path, signals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "damaged.npy").write_bytes(b"hello")
+    np.save(tmp_path / "none.npy", np.empty((0, 40), np.float32))
     (tmp_path / ".hidden.npy").write_bytes(b"hello")
     (tmp_path / "empty").mkdir()
     places = [tmp_path / "nothing.npy", tmp_path, tmp_path / "empty", signals]
@@ -73,8 +74,8 @@ def test_files_that_cannot_be_used_are_left_out_and_named(
     out, err = capsys.readouterr()
     assert [line.split()[0] for line in out.splitlines()] == ["file", *[str(signals)] * 6]
     assert len({line.index("  ", len(str(tmp_path))) for line in out.splitlines()[1:]}) == 1
-    assert len(err.splitlines()) == 3
-    assert all(name in err for name in ("nothing.npy", "damaged.npy", "empty"))
+    assert len(err.splitlines()) == 4
+    assert all(name in err for name in ("nothing.npy", "damaged.npy", "none.npy", "empty"))
 
 
 @pytest.mark.parametrize(

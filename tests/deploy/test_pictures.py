@@ -224,6 +224,23 @@ def test_two_digits_are_divided(prepared: np.ndarray, tmp_path: Path) -> None:
     assert near(result[:, 28:], prepared)
 
 
+@pytest.mark.parametrize(
+    ("digits", "wanted", "said"),
+    [
+        (1, 1, ""),
+        (2, 1, "2 pieces of ink side by side, taken for 1 digit"),
+        (1, 2, ""),
+        (2, 2, ""),
+        (3, 2, "3 pieces of ink side by side, taken for 2 digits"),
+    ],
+)
+def test_more_digits_than_are_read_are_said(digits: int, wanted: int, said: str) -> None:
+    row = np.concatenate([stroke(280, 160, 40, 20, 180)] * digits, axis=1)
+    row[60:64, 2:6] = 255  # a speck
+    note = prepare_picture(255 - row, (28, 28 * wanted))[1]
+    assert note.partition("centred")[2].removeprefix("; ") == said
+
+
 def test_an_empty_page_is_black_and_said(tmp_path: Path) -> None:
     Image.new("L", (100, 80), 250).save(tmp_path / "empty.png")
     result, note = prepare_picture(tmp_path / "empty.png", (28, 28))
