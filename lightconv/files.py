@@ -88,7 +88,7 @@ def begin(path: Path) -> BinaryIO:
     clear(path.parent, path.name)
     while True:
         file = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part").open("xb")
-        if fcntl is None or not _locked(file) or os.fstat(file.fileno()).st_nlink:
+        if _kept(file):
             return file
         file.close()  # before it was locked, another process took it for a dead one's
 
@@ -119,14 +119,28 @@ def clear(folder: Path, name: str = "*") -> None:
     pattern = name if name == "*" else glob.escape(name)
     for part in folder.glob(f".{pattern}.*.part"):
         with suppress(OSError), part.open("rb") as file:
-            if _locked(file):
+            if _lock(file):
                 part.unlink()
 
 
-def _locked(file: BinaryIO) -> bool:
-    """Whether the file is this process's now; not so where another has it, or the file system knows no locks."""
+def _kept(file: BinaryIO) -> bool:
+    """Whether a new file is this process's for good: another may have locked it first, to remove it."""
+    try:
+        return fcntl is None or not _lock(file) or os.fstat(file.fileno()).st_nlink > 0
+    except BlockingIOError:
+        return False
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file; False where the file system knows no locks.
+
+    Raises:
+        BlockingIOError: if it is another's.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
     except OSError:
         return False
     return True

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from small_disk import forbid_writing, small_disk
 
+from lightconv import files
 from lightconv.files import Unwritable, beside
 
 
@@ -39,6 +40,40 @@ def test_or_not_at_all(error: BaseException, expected: type[BaseException], tmp_
     with pytest.raises(expected):
         interrupted(path, error)
     assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_new_file_that_another_process_takes_for_a_dead_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    lock = files.fcntl.flock
+    taken = []
+
+    def flock(file, how):
+        if taken:
+            return lock(file, how)
+        taken.append(file.name)
+        with open(file.name, "rb") as others:
+            lock(others, how)
+            try:
+                return lock(file, how)
+            finally:
+                os.unlink(file.name)
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with beside(tmp_path / "a.txt") as file:
+        file.write(b"whole")
+    assert os.listdir(tmp_path) == ["a.txt"]
+    assert taken
+
+
+def test_where_the_file_system_knows_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def flock(file, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with beside(tmp_path / "a.txt") as file, beside(tmp_path / "a.txt") as other:
+        file.write(b"whole")
+        other.write(b"part")
+    assert (tmp_path / "a.txt").read_bytes() == b"whole"
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
