@@ -1,9 +1,14 @@
 """The command line: finds out what is wanted, and imports only what that needs."""
 
+import _thread
 import difflib
 import os
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from lightconv.errors import UsageError, printable
 from lightconv.files import Unwritable
@@ -42,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        _dispatch(arguments)
+        with _no_interrupt_lost():
+            _dispatch(arguments)
         return 0
     except SystemExit as leaving:
         return _status(leaving)
@@ -61,6 +67,27 @@ def main(arguments: list[str] | None = None) -> int:
                 text = text.replace("`--data.", "`--")
             print(f"lightconv: {text}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) and not _starved(error) else 1
+
+
+@contextmanager
+def _no_interrupt_lost() -> Iterator[None]:
+    """Ctrl-C comes again where a finaliser has swallowed it: what is raised in one goes no further.
+
+    Finalisers run after each collection of garbage, and during a long one is when Ctrl-C is likely to come.
+    """
+    before = sys.unraisablehook
+
+    def again(lost: Any) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            threading.Timer(0.05, _thread.interrupt_main).start()
+        else:
+            before(lost)
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _dispatch(arguments: list[str]) -> None:

@@ -1,12 +1,15 @@
 """The dispatcher."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import lightconv
+from lightconv import cli
 from lightconv.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
@@ -74,6 +77,27 @@ def test_print_config(capsys: pytest.CaptureFixture[str]):
 def test_wrong_use_of_the_other_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert main(arguments) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_an_interrupt_while_a_finaliser_runs_is_not_lost(monkeypatch: pytest.MonkeyPatch):
+    class Finalised:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def work(arguments: list[str]) -> None:
+        Finalised()
+        for _ in range(200):
+            time.sleep(0.05)
+
+    # a program in the background may have been started deaf
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hook = sys.unraisablehook
+    monkeypatch.setattr(cli, "_dispatch", work)
+    try:
+        assert main(["fit"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert sys.unraisablehook is hook
 
 
 def test_the_front_door_of_a_checkout():
