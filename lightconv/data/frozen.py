@@ -32,8 +32,7 @@ def read_frozen(path: Path, limit: int = 1 << 28) -> Any:
         raise Damaged(f"it has {size:,} bytes, more than the {limit:,} that are allowed")
     content = path.read_bytes()
     try:
-        _check_numbers(content)
-        return _arrays(_Unpickler(io.BytesIO(content)).load())
+        return _arrays(_Unpickler(io.BytesIO(_checked(content))).load())
     except Damaged:
         raise
     except Exception as error:
@@ -41,12 +40,20 @@ def read_frozen(path: Path, limit: int = 1 << 28) -> Any:
         raise Damaged(f"it is not a pickle of arrays ({type(error).__name__}: {error})") from error
 
 
-def _check_numbers(content: bytes) -> None:
-    # The unpickler makes room for as many objects as the largest number that one is remembered by.
+def _checked(content: bytes) -> bytes:
+    """The instructions, each looked at, without the frames that divide them.
+
+    The unpickler makes room for as many objects as the largest number that one is remembered by. And where a frame
+    begins within another, it would go on at another place than whoever looks at one instruction after the other.
+    """
     number: Any
-    for count, (instruction, number, _) in enumerate(pickletools.genops(content)):
+    places = []
+    for count, (instruction, number, place) in enumerate(pickletools.genops(content)):
         if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > count:
             raise Damaged(f"it remembers an object by the number {number:,}, after {count} instructions")
+        places.append((place, instruction.name != "FRAME"))
+    ends = [place for place, _ in places[1:]] + [len(content)]
+    return b"".join(content[place:end] for (place, kept), end in zip(places, ends, strict=True) if kept)
 
 
 class _DType:

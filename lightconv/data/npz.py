@@ -12,6 +12,7 @@ import numpy as np
 
 from lightconv.data.idx import Damaged
 
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -36,6 +37,8 @@ def read_npz(path: Path, names: Sequence[str], limit: int) -> dict[str, np.ndarr
                 held = ", ".join(sorted(name.removesuffix(".npy") for name in members)) or "nothing"
                 raise Damaged(f"it has no array {missing[0]!r}, but {held}")
             wanted = {name: members[f"{name}.npy"] for name in names}
+            if odd := [name for name, info in wanted.items() if info.compress_type not in _METHODS]:
+                raise Damaged(f"`{odd[0]}` is packed by another method than NumPy's")
             if (size := sum(info.file_size for info in wanted.values())) > limit:
                 raise Damaged(f"it unpacks to {size:,} bytes, more than the {limit:,} that are allowed")
             return {name: _read(file, info, name) for name, info in wanted.items()}

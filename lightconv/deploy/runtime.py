@@ -27,6 +27,7 @@ TEXT_FILES = (".csv", ".txt")
 PICTURE_FILES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 PICTURE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # of all others Pillow knows some that are programs
 LINE = 1 << 20  # characters
+CLASSES = 1 << 20  # more are not numbered by themselves
 
 NOWHERE = os.path.join(os.devnull, "nowhere")
 
@@ -99,6 +100,8 @@ class Classifier:
             content = self.path.read_bytes()
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+            inputs = [(node.name, node.type, tuple(node.shape)) for node in session.get_inputs()]
+            outputs = {node.name: tuple(node.shape) for node in session.get_outputs()}
         except Exception as error:
             if "xternal data" in str(error):
                 raise InputError(
@@ -110,23 +113,24 @@ class Classifier:
             ) from error
         self.session = session
         self._batch_size = batch_size
-        inputs, outputs = session.get_inputs(), {output.name: output for output in session.get_outputs()}
-        sample = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else ()
+        name, kind, shape = inputs[0] if len(inputs) == 1 else ("", "", ())
+        sample = shape[1:]
         if (
             not {"probabilities", "label"} <= outputs.keys()
             or not sample
             or not all(isinstance(size, int) for size in sample)
-            or inputs[0].type not in _NUMPY_TYPES
+            or kind not in _NUMPY_TYPES
+            or not outputs["probabilities"]
         ):
             raise InputError(
                 f"Expected {self.path} to be a classifier written by `lightconv export` (one input, outputs "
-                f"`probabilities` and `label`), but it maps {', '.join(i.name for i in inputs) or 'nothing'} "
+                f"`probabilities` and `label`), but it maps {', '.join(each for each, *_ in inputs) or 'nothing'} "
                 f"to {', '.join(outputs) or 'nothing'}."
             )
         self.shape = sample
-        self.input_name: str = inputs[0].name
-        self.dtype = _NUMPY_TYPES[inputs[0].type]
-        classes = outputs["probabilities"].shape[-1]
+        self.input_name: str = name
+        self.dtype = _NUMPY_TYPES[kind]
+        classes = outputs["probabilities"][-1]
         self.class_names = _class_names(self.metadata, classes, self.path)
 
     def __repr__(self) -> str:
@@ -328,7 +332,7 @@ def _find_model(path_or_name: str | os.PathLike[str]) -> Path:
 
 def _class_names(metadata: dict[str, str], classes: object, path: Path) -> tuple[str, ...]:
     text = metadata.get("class_names")
-    if text is None and isinstance(classes, int):
+    if text is None and isinstance(classes, int) and classes <= CLASSES:
         return tuple(map(str, range(classes)))
     try:
         names = json.loads(text or "")

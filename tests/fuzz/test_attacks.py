@@ -77,6 +77,14 @@ def test_a_checkpoint_that_does_not_hold_what_it_names(changes: dict, words: str
 # --- other files of data and settings
 
 
+def test_a_pickle_with_a_frame_within_a_frame(tmp_path: Path):
+    # Read one by one, these are an object of 78 bytes; the unpickler went on within it, to make room for 2^31 objects.
+    hidden = b"r\xff\xff\xff\x7f" + b"N" * 73
+    path = tmp_path / "frames.pkl"
+    path.write_bytes(b"\x80\x04\x95" + struct.pack("<Q", 10) + b"\x95" + struct.pack("<Q", 79) + b"CN" + hidden + b".")
+    assert read_frozen(path) == hidden
+
+
 def test_a_pickle_of_lists_that_hold_each_other_twice(tmp_path: Path):
     """2 to the 60 empty lists in 400 bytes."""
     path = tmp_path / "x.pkl"
@@ -162,6 +170,27 @@ def model(tmp_path: Path) -> Callable[..., Path]:
 def test_class_names_without_end(model: Callable[..., Path]):
     with pytest.raises(InputError, match="to name its 10 classes"):
         Classifier(model(class_names=DEEP))
+
+
+def test_classes_without_end(tmp_path: Path):
+    signal = helper.make_tensor_value_info("signal", TensorProto.FLOAT, ["batch", 40])
+    outputs = [
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 10**12]),
+        helper.make_tensor_value_info("label", TensorProto.INT64, ["batch", 40]),
+    ]
+    nodes = [
+        helper.make_node("Compress", ["signal", "some"], ["probabilities"], axis=1),
+        helper.make_node("Cast", ["signal"], ["label"], to=TensorProto.INT64),
+    ]
+    some = [helper.make_tensor("some", TensorProto.BOOL, [40], [True] * 40)]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [signal], outputs, some),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    (tmp_path / "many.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match="name its 1000000000000 classes"):
+        Classifier(tmp_path / "many.onnx")
 
 
 def test_metadata_that_are_no_text(tmp_path: Path):

@@ -1,11 +1,14 @@
 """Damaged files, drawn at random: cut, doubled, overwritten."""
 
+import io
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from readers import READERS
+from readers import READERS, written
 
 Edit = tuple[str, float, float, bytes]
 EDITS = st.lists(
@@ -69,12 +72,31 @@ def test_many_damaged_files(name: str, tmp_path: Path):
     draw_and_read(name, tmp_path, settings(max_examples=3000, derandomize=False))
 
 
+def packed(method: int) -> bytes:
+    """An `.npz` file by a method that NumPy does not use, damaged."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as members:
+        for name in "ab":
+            members.writestr(f"{name}.npy", written(np.save, np.arange(100)))
+    content = bytearray(file.getvalue())
+    content[80:120] = bytes(40)
+    return bytes(content)
+
+
+MODEL = READERS["model"].seeds()[0]
+
 # what the fuzzers have found
 FOUND = {
     "config": [b"[" * 20_000],
     "pickle": [b"\x80\x03" + b"(" * 20_000, b"\x80\x04Nr\xff\xff\xff\x7f."],  # the second: 16 GB for 9 bytes
     "array": [b"\x93NUMPY\x01\x00" + header for header in (b"\xff\xff" + b"(" * 65_535, b"\1\0\0", b"\1\0(")],
-    "npz": [READERS["npz"].seeds()[0][36:], READERS["npz"].seeds()[0].replace(b"\x80\x01\x00", b"\x80\x01\xcf")],
+    "npz": [
+        READERS["npz"].seeds()[0][36:],
+        READERS["npz"].seeds()[0].replace(b"\x80\x01\x00", b"\x80\x01\xcf"),
+        packed(zipfile.ZIP_BZIP2),
+        packed(zipfile.ZIP_LZMA),
+    ],
+    "model": [MODEL.replace(b"batch", b"b\xf4tch")],
     "cache": [READERS["npz"].seeds()[0][36:]],
 }
 
