@@ -12,6 +12,7 @@ import numpy as np
 from lightconv.data.idx import Damaged
 
 _CODES = {"f4", "f8", "i4", "i8"}
+_FRAME = 9  # bytes: the instruction and the length of what follows
 
 
 def read_frozen(path: Path, limit: int = 1 << 28) -> Any:
@@ -47,13 +48,15 @@ def _checked(content: bytes) -> bytes:
     begins within another, it would go on at another place than whoever looks at one instruction after the other.
     """
     number: Any
-    places = []
+    place: Any
+    kept, begin = bytearray(), 0
     for count, (instruction, number, place) in enumerate(pickletools.genops(content)):
         if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > count:
             raise Damaged(f"it remembers an object by the number {number:,}, after {count} instructions")
-        places.append((place, instruction.name != "FRAME"))
-    ends = [place for place, _ in places[1:]] + [len(content)]
-    return b"".join(content[place:end] for (place, kept), end in zip(places, ends, strict=True) if kept)
+        if instruction.name == "FRAME":
+            kept += content[begin:place]
+            begin = place + _FRAME
+    return bytes(kept) + content[begin:]
 
 
 class _DType:

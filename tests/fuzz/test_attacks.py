@@ -172,27 +172,6 @@ def test_class_names_without_end(model: Callable[..., Path]):
         Classifier(model(class_names=DEEP))
 
 
-def test_classes_without_end(tmp_path: Path):
-    signal = helper.make_tensor_value_info("signal", TensorProto.FLOAT, ["batch", 40])
-    outputs = [
-        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 10**12]),
-        helper.make_tensor_value_info("label", TensorProto.INT64, ["batch", 40]),
-    ]
-    nodes = [
-        helper.make_node("Compress", ["signal", "some"], ["probabilities"], axis=1),
-        helper.make_node("Cast", ["signal"], ["label"], to=TensorProto.INT64),
-    ]
-    some = [helper.make_tensor("some", TensorProto.BOOL, [40], [True] * 40)]
-    model = helper.make_model(
-        helper.make_graph(nodes, "g", [signal], outputs, some),
-        opset_imports=[helper.make_opsetid("", 20)],
-        ir_version=10,
-    )
-    (tmp_path / "many.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(InputError, match="name its 1000000000000 classes"):
-        Classifier(tmp_path / "many.onnx")
-
-
 def test_metadata_that_are_no_text(tmp_path: Path):
     (tmp_path / "x.onnx").write_bytes(shipped_models()["mnist1d"].read_bytes().replace(b"mnist1d", b"\xffnist1d"))
     with pytest.raises(InputError, match="to be an ONNX model"):
@@ -243,14 +222,14 @@ def test_the_drawing_page_takes_any_metadata(model: Callable[..., Path]):
     assert card["provenance"] == {"a": None}
 
 
-def small_model(path: Path, nodes: list, names: str) -> Path:
+def small_model(path: Path, nodes: list, names: str | None, classes: str | int = "K") -> Path:
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         [*nodes, helper.make_node("ArgMax", ["signal"], ["label"], axis=1, keepdims=0)],
         "graph",
         [value("signal", TensorProto.FLOAT, ["N", 4])],
         [
-            value("probabilities", TensorProto.FLOAT, ["N", "K"]),
+            value("probabilities", TensorProto.FLOAT, ["N", classes]),
             value("label", TensorProto.INT64, ["N"]),
         ],
         [
@@ -260,16 +239,26 @@ def small_model(path: Path, nodes: list, names: str) -> Path:
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
     proto.ir_version = 10
-    proto.metadata_props.add(key="class_names", value=json.dumps([*names]))
+    if names is not None:
+        proto.metadata_props.add(key="class_names", value=json.dumps([*names]))
     onnx.save(proto, path)
     return path
+
+
+ALL = helper.make_node("Compress", ["signal", "all"], ["probabilities"], axis=1)
+
+
+def test_classes_without_end(tmp_path: Path):
+    path = small_model(tmp_path / "many.onnx", [ALL], None, 10**12)
+    with pytest.raises(InputError, match="name its 1000000000000 classes"):
+        Classifier(path)
 
 
 @pytest.mark.parametrize(
     ("nodes", "names", "words"),
     [
         (
-            [helper.make_node("Compress", ["signal", "all"], ["probabilities"], axis=1)],
+            [ALL],
             "ab",
             "to give 1 x 2 .*, but it gives 1 x 4",
         ),
