@@ -123,6 +123,30 @@ def clear(folder: Path, name: str = "*") -> None:
                 part.unlink()
 
 
+@contextmanager
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of a folder, where the system has such locks.
+
+    It belongs to the open folder: it leaves no file, and goes when the process does, however it does.
+
+    Args:
+        folder: which.
+        wait: for another that has the lock.
+
+    Raises:
+        BlockingIOError: if another has it, and shall not be waited for.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle, wait)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _kept(file: BinaryIO) -> bool:
     """Whether a new file is this process's for good: another may have locked it first, to remove it."""
     try:
@@ -131,14 +155,14 @@ def _kept(file: BinaryIO) -> bool:
         return False
 
 
-def _lock(file: BinaryIO) -> bool:
-    """Lock a file; False where the file system knows no locks.
+def _lock(file: BinaryIO | int, wait: bool = False) -> bool:
+    """Lock an open file or folder; False where the file system knows no locks, as some network drives.
 
     Raises:
         BlockingIOError: if it is another's.
     """
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         raise
     except OSError:

@@ -2,12 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from lightconv.errors import UsageError
-from lightconv.files import abandon, begin, finish
+from lightconv.files import abandon, begin, finish, locked
 
 __all__ = ["ExportError", "Staged", "publish_pair"]
 
@@ -74,7 +73,7 @@ def publish_pair(file: Staged, description: Staged) -> None:
     The old description goes first and the new one comes last: between the two, a crash leaves a file without
     a description. Of several that publish to one folder at once, each waits for its turn.
     """
-    with _alone(file.path.parent):
+    with locked(file.path.parent, wait=True):
         old = description.path.read_bytes() if description.path.exists() else None
         try:
             description.path.unlink(missing_ok=True)
@@ -87,23 +86,6 @@ def publish_pair(file: Staged, description: Staged) -> None:
                     restored.publish()
             raise
         description.publish()
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, where the system has such locks."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network drives know no locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -2,21 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from lightconv.errors import UsageError
-from lightconv.files import clear
+from lightconv.files import clear, locked
 from lightconv.tasks.loading import BEST, COPY
 from lightconv.training import evaluation
 from lightconv.training.callbacks.best_and_last import LAST
 from lightconv.training.callbacks.curves import CURVES
 from lightconv.training.callbacks.metrics_file import METRICS
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks
-    fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.yaml"
 PREDICTIONS = "predictions.csv"
@@ -66,19 +61,16 @@ class RunFolder:
         Raises:
             UsageError: if another run is writing here.
         """
-        # The lock belongs to the open folder: it leaves no file, and goes when the process does, however it does.
-        folder = os.open(self.path, os.O_RDONLY) if fcntl else None
-        try:
-            if folder is not None and not _locked(folder):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.path))
+            except BlockingIOError as error:
                 raise UsageError(
                     f"Expected a run folder for this run alone, but another one is writing to {str(self)!r}; "
                     "wait for its end, or name another folder with `--run_dir`."
-                )
+                ) from error
             clear(self.path)
             yield
-        finally:
-            if folder is not None:
-                os.close(folder)
 
     def set_aside(self) -> Path | None:
         """Move an earlier run's files into ``earlier-1``, ``earlier-2``, ... within the folder.
@@ -114,13 +106,3 @@ class RunFolder:
                 "or name the run's folder with `--run_dir`, or a checkpoint with `--ckpt_path FILE`."
             )
         return path
-
-
-def _locked(folder: int) -> bool:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # a file system that knows no locks
-    return True

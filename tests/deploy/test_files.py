@@ -113,7 +113,7 @@ def test_of_many_that_publish_at_once_one_wins_with_both_files(tmp_path: Path, m
                 file.write(f"{number}, {turn}".encode())
                 description.write(f"{number}, {turn}".encode())
                 publish_pair(file, description)
-                with files._alone(tmp_path):
+                with files.locked(tmp_path, wait=True):
                     if model.read_text() != card.read_text():
                         disagreed.append(number)
 
